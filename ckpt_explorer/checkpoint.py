@@ -1,0 +1,174 @@
+"""What a file holds: tensors, state dicts, and everything else by name. Nothing here reads a tensor's bytes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis
+from ckpt_explorer.text import visible
+
+if TYPE_CHECKING:
+    import torch
+
+ITEM_BYTES: dict[str, int] = {
+    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
+    **dict.fromkeys(("float32", "int32", "uint32", "qint32", "complex32"), 4),
+    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2),
+    **dict.fromkeys(("int8", "uint8", "bool", "qint8", "quint8"), 1),
+    **dict.fromkeys(("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"), 1),
+    "complex128": 16,
+}
+"""Bytes of one element, by torch's name of the dtype without `torch.`."""
+
+
+class Storage(NamedTuple):
+    """A run of bytes in the file that one or more tensors are views of.
+
+    `read` returns those bytes as a view of the file, checked against the file's own checksum where it has one.
+    """
+
+    name: str
+    size: int
+    read: Callable[[], memoryview]
+    big_endian: bool = False
+
+
+class TensorInfo(NamedTuple):
+    """A tensor as the file describes it: `offset` and `stride` count elements of the storage."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    stride: tuple[int, ...]
+    offset: int
+    storage: Storage
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        count = 1
+        for side in self.shape:
+            count *= side
+        return count
+
+    @property
+    def size(self) -> int:
+        """Bytes of its elements (of a view: not of the whole storage)."""
+        return self.elements * ITEM_BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class StateDict(Mapping[str, TensorInfo]):
+    """A mapping from key to tensor at one dotted `path` of a checkpoint; `""` is the top."""
+
+    path: str
+    tensors: Mapping[str, TensorInfo]
+
+    def __getitem__(self, key: str) -> TensorInfo:
+        return self.tensors[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    @property
+    def elements(self) -> int:
+        """Number of elements of all tensors together."""
+        return sum(info.elements for info in self.tensors.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors together; shared storages count once a tensor."""
+        return sum(info.size for info in self.tensors.values())
+
+    def tensor(self, key: str) -> torch.Tensor:
+        """Return the tensor under `key`, as a view of the file's bytes.
+
+        Nothing is read before this call, and nothing is copied by it: the result shares memory with the file
+        (read-only; `clone()` before changing it). Shape, stride and dtype are the saved ones, on the CPU. (A file
+        written on a big-endian machine is the exception: its bytes are turned round in a copy.)
+
+        Raises:
+            KeyError: no tensor has this key.
+            CorruptCheckpoint: its bytes do not have the checksum that the file keeps for them.
+        """
+        from ckpt_explorer.tensors import tensor_from
+
+        return tensor_from(self.tensors[key])
+
+
+GlobalKind = Literal["tensor", "data", "code"]
+
+
+@dataclass(frozen=True)
+class GlobalName:
+    """Something the file asks to import, and how far that goes: a tensor's parts, harmless data, or code."""
+
+    name: str
+    kind: GlobalKind
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the file's contents: a value, a tensor, or a whole branch with what it holds, at a dotted path."""
+
+    path: str
+    kind: str
+    says: str
+    tensors: int = 0
+    size: int = 0
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened file. Its tensors stay in the file; `close` lets go of it."""
+
+    name: str
+    format: str
+    size: int
+    state_dicts: tuple[StateDict, ...]
+    selected: str
+    entries: tuple[Entry, ...] = ()
+    globals: tuple[GlobalName, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    written_by: str | None = None
+    on_close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+
+    @property
+    def state_dict(self) -> StateDict:
+        """The state dict that was selected: by default the one that convention prefers."""
+        return self.state_dict_at(self.selected)
+
+    def state_dict_at(self, path: str) -> StateDict:
+        """The state dict at the dotted `path`.
+
+        Raises:
+            CheckpointExplorerError: there is none; the text names those there are.
+        """
+        for state_dict in self.state_dicts:
+            if state_dict.path == path:
+                return state_dict
+        names = ", ".join(repr(visible(state_dict.path)) for state_dict in self.state_dicts[:10])
+        raise CheckpointExplorerError(
+            f"{visible(self.name)} has no state dict at {visible(path)!r}: it has {names or 'none'}."
+        )
+
+    def select(self, path: str) -> Checkpoint:
+        """The same checkpoint with the state dict at `path` selected."""
+        return replace(self, selected=self.state_dict_at(path).path)
+
+    def close(self) -> None:
+        """Let go of the file. Tensors that were taken from it stay valid until they are dropped."""
+        self.on_close()

@@ -1,0 +1,203 @@
+"""From the described objects of a file to its state dicts, and one line for everything else in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ckpt_explorer.checkpoint import Entry, GlobalName, StateDict, TensorInfo
+from ckpt_explorer.reading.inert_pickle import Call, Global, InertDict
+from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, global_kind, module_state
+from ckpt_explorer.text import plural, visible
+
+MAX_ENTRIES = 2000
+MAX_VISITS = 500_000
+MAX_MODULES = 100_000
+
+TensorFact = Callable[[str, TensorClaim], TensorInfo]
+
+_NOT_WEIGHTS = re.compile(
+    r"(^|[._])(optim\w*|sched\w*|lr_sched\w*|scaler|amp|loops|callbacks|momentum_buffer|grads?)([._]|$)", re.IGNORECASE
+)
+_COPIES = re.compile(r"ema|averag|shadow|momentum|teacher|target|polyak|swa", re.IGNORECASE)
+
+
+class Contents:
+    """What a walk over the described objects of one file found. The walk visits each object once, however nested."""
+
+    def __init__(self, root: Any, fact: TensorFact) -> None:
+        self.fact = fact
+        self.state_dicts: list[StateDict] = []
+        self.entries: list[Entry] = []
+        self.left_out = 0
+        self._walk(root)
+
+    def _walk(self, root: Any) -> None:
+        seen: set[int] = set()
+        waiting: list[tuple[str, Any, bool]] = [("", root, True)]
+        while waiting:
+            path, node, weights = waiting.pop()
+            if isinstance(node, dict | list | tuple | Call):
+                if id(node) in seen or len(seen) > MAX_VISITS:
+                    continue
+                seen.add(id(node))
+            children = list(self._visit(path, node, weights))
+            waiting.extend(reversed(children))
+
+    def _visit(self, path: str, node: Any, weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        """Note what `node` is, and yield what is below it and still to be visited."""
+        state = module_state(node)
+        if state is not None:
+            self._take(path, _module_tensors(state))
+            self._note(path, "model", f"a whole model of class {visible(node.name)}; its class is not needed")
+        elif isinstance(node, dict):
+            yield from self._mapping(path, node, weights)
+        elif isinstance(node, list | tuple):
+            yield from self._sequence(path, node, weights)
+        elif isinstance(node, TensorClaim):
+            info = self.fact(path, node)
+            self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
+        elif isinstance(node, Call):
+            yield from self._object(path, node, weights)
+        else:
+            self._note(path, *_scalar(node))
+
+    def _mapping(self, path: str, node: dict[Any, Any], weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        tensors = {str(key): value for key, value in node.items() if type(value) is TensorClaim}
+        kept = weights and all(isinstance(key, str) for key in node)
+        if tensors and kept:
+            self._take(path, tensors)
+        elif tensors:
+            self._count(path, tensors)
+        if path and not tensors:
+            self._note(path, "dict", plural(len(node), "entry", "entries"))
+        for key, value in node.items():
+            if type(value) is not TensorClaim:
+                name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "?"
+                below = f"{path}.{name}" if path else name
+                yield below, value, kept and not _NOT_WEIGHTS.search(name)
+
+    def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        nested = [
+            (index, value)
+            for index, value in enumerate(node)
+            if isinstance(value, dict | list | tuple | Call | TensorClaim)
+        ]
+        plain = [value for value in node[:8] if not isinstance(value, dict | list | tuple | Call | TensorClaim)]
+        shown = ", ".join(_scalar(value)[1] for value in plain)
+        self._note(
+            path or "(top)",
+            "list",
+            f"{plural(len(node), 'item')}{': ' + shown if shown else ''}{' …' if len(node) > 8 and plain else ''}",
+        )
+        for index, value in nested:
+            yield f"{path}.{index}" if path else str(index), value, weights
+
+    def _object(self, path: str, node: Call, weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        self._note(path or "(top)", "object", f"{visible(node.name)}, not built")
+        inside: dict[str, Any] = {}
+        if isinstance(node.state, dict):
+            inside.update({key: value for key, value in node.state.items() if isinstance(key, str)})
+        elif node.state is not None:
+            inside["(state)"] = node.state
+        if node.pairs:
+            inside["(items)"] = node.pairs
+        if node.items:
+            inside["(items)"] = node.items
+        if isinstance(node.args, tuple) and node.args:
+            inside["(arguments)"] = node.args
+        for name, value in inside.items():
+            yield f"{path}.{name}" if path else name, value, weights
+
+    def _take(self, path: str, claims: dict[str, TensorClaim]) -> None:
+        """List `claims` as a state dict at `path`."""
+        fact = self.fact
+        found = StateDict(path, {key: fact(key, claim) for key, claim in claims.items()})
+        self.state_dicts.append(found)
+        self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)
+
+    def _count(self, path: str, claims: dict[str, TensorClaim]) -> None:
+        infos = [self.fact(key, claim) for key, claim in claims.items()]
+        self._note(
+            path, "tensors", plural(len(infos), "tensor"), tensors=len(infos), size=sum(info.size for info in infos)
+        )
+
+    def _note(self, path: str, kind: str, says: str, **more: Any) -> None:
+        if len(self.entries) >= MAX_ENTRIES:
+            self.left_out += 1
+        else:
+            self.entries.append(Entry(path, kind, says, **more))
+
+
+def _module_tensors(top: dict[str, Any]) -> dict[str, TensorClaim]:
+    """The keys that `state_dict()` of a pickled module would have, without the module's class.
+
+    Source: `torch/nn/modules/module.py`: `_save_to_state_dict` (parameters, then persistent buffers) before children.
+    """
+    found: dict[str, TensorClaim] = {}
+    waiting: list[tuple[str, dict[str, Any], frozenset[int]]] = [("", top, frozenset())]
+    visits = 0
+    while waiting and visits < MAX_MODULES:
+        prefix, state, above = waiting.pop()
+        visits += 1
+        hidden = state.get("_non_persistent_buffers_set")
+        names = set(_texts(hidden.args[0]) if isinstance(hidden, Call) and hidden.args else _texts(hidden))
+        for part in ("_parameters", "_buffers"):
+            for name, value in state[part].items():
+                if type(value) is TensorClaim and not (part == "_buffers" and name in names):
+                    found[f"{prefix}{name}"] = value
+        children = []
+        for name, child in state["_modules"].items():
+            below = module_state(child)
+            if below is not None and id(below) not in above:
+                children.append((f"{prefix}{name}.", below, above | {id(below)}))
+        waiting.extend(reversed(children))
+    return found
+
+
+def _texts(values: Any) -> Iterable[str]:
+    return (value for value in values if isinstance(value, str)) if isinstance(values, list | tuple | set) else ()
+
+
+def _scalar(value: Any) -> tuple[str, str]:
+    """The kind of a single value, and how it is written."""
+    if value is None or isinstance(value, bool):
+        return "value", str(value)
+    if isinstance(value, int):
+        return "number", str(value) if value.bit_length() < 128 else f"a number of {value.bit_length():,} bits"
+    if isinstance(value, float):
+        return "number", f"{value:.6g}"
+    if isinstance(value, str):
+        return "text", visible(value, 200)
+    if isinstance(value, bytes):
+        return "bytes", plural(len(value), "byte")
+    if isinstance(value, Global):
+        return "name", f"{visible(str(value))}, not imported"
+    if isinstance(value, StorageClaim):
+        return "storage", f"{visible(value.key)}, {plural(value.elements, 'element')}"
+    if isinstance(value, InertDict | dict):
+        return "dict", plural(len(value), "entry", "entries")
+    return "object", visible(getattr(value, "name", type(value).__name__))
+
+
+def graded(names: Iterable[str]) -> tuple[GlobalName, ...]:
+    """The file's imports, graded, code first."""
+    order = {"code": 0, "data": 1, "tensor": 2}
+    rows = [GlobalName(visible(name), global_kind(name)) for name in names]
+    return tuple(sorted(rows, key=lambda row: order[row.kind]))
+
+
+def preferred(state_dicts: list[StateDict]) -> str:
+    """The path of the state dict that people mean: the one with most conv kernels, and of equals the raw one.
+
+    An averaged copy (EMA, teacher) is offered beside it and not chosen in its stead: which of the two is better
+    depends on the training.
+    """
+
+    def rank(state_dict: StateDict) -> tuple[int, int, bool, int]:
+        kernels = sum(len(info.shape) == 4 for info in state_dict.values())
+        learned = sum(info.dtype.startswith(("float", "bfloat")) for info in state_dict.values())
+        return (kernels, learned if not kernels else 0, not _COPIES.search(state_dict.path), -len(state_dict.path))
+
+    return max(state_dicts, key=rank).path if state_dicts else ""

@@ -1,0 +1,137 @@
+"""safetensors: eight bytes of length, a JSON header, then the tensors' bytes one behind the other.
+
+Source: the format's description in the README of huggingface/safetensors, and its limit of 100 MB for the header.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from ckpt_explorer.checkpoint import ITEM_BYTES, StateDict, Storage, TensorInfo
+from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
+from ckpt_explorer.reading.pickled import cut_short
+from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.zip_directory import damaged
+from ckpt_explorer.text import bytes_as_text, visible
+
+MAX_HEADER = 100_000_000
+
+DTYPES: dict[str, str] = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
+}
+
+
+def read_safetensors(source: Source) -> tuple[StateDict, dict[str, str]]:
+    """The one state dict of a safetensors file, and its metadata.
+
+    Raises:
+        CorruptCheckpoint: cut short, or a header whose claims do not fit the file.
+    """
+    length = int(struct.unpack_from("<Q", source.data)[0])
+    if length > MAX_HEADER:
+        raise damaged(
+            source, f"its header claims {bytes_as_text(length)}, {bytes_as_text(MAX_HEADER)} at most are read"
+        )
+    if 8 + length > source.size:
+        raise cut_short(source, f"its header should have {bytes_as_text(length)}")
+    header = _header(source, bytes(source.data[8 : 8 + length]))
+    metadata = header.pop("__metadata__", {})
+    body = 8 + length
+    rows = {key: _tensor(source, key, row, body) for key, row in header.items()}
+    _check_order(source, rows, body)
+    texts = {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
+    return StateDict("", {key: info for key, (info, _, _) in rows.items()}), texts
+
+
+def _header(source: Source, raw: bytes) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+            raise damaged(source, f"its header has the key {visible(twice)!r} twice")
+        return made
+
+    try:
+        header = json.loads(raw, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise damaged(source, "its header is no JSON") from None
+    if not isinstance(header, dict):
+        raise damaged(source, "its header is no JSON object")
+    return header
+
+
+def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, int, int]:
+    shown = visible(key)
+    shape, dtype, place = (
+        (row.get("shape"), row.get("dtype"), row.get("data_offsets")) if isinstance(row, dict) else (None, None, None)
+    )
+    whole = [value for part in (shape, place) if isinstance(part, list) for value in part]
+    if (
+        not isinstance(shape, list)
+        or not isinstance(place, list)
+        or len(place) != 2
+        or not all(type(v) is int and v >= 0 for v in whole)
+    ):
+        raise damaged(source, f"tensor {shown!r} has no shape or no place in its header")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise CorruptCheckpoint(
+            Diagnosis(
+                "F18",
+                f"{visible(source.name)}: tensor {shown!r} has elements of type {visible(str(dtype))!r}, which PyTorch does not have",
+                "save it again in a type of PyTorch's.",
+            )
+        )
+    start, end = place
+    name = DTYPES[dtype]
+    stride, elements = _contiguous(shape)
+    if end - start != elements * ITEM_BYTES[name]:
+        raise damaged(
+            source,
+            f"tensor {shown!r} needs {bytes_as_text(elements * ITEM_BYTES[name])} for its shape, and its place has {end - start:,} bytes",
+        )
+    if body + end > source.size:
+        lost = body + end - source.size
+        raise cut_short(source, f"tensor {shown!r} ends {bytes_as_text(lost)} behind the end of the file")
+    data = source.data
+    storage = Storage(key, end - start, lambda: data[body + start : body + end])
+    return TensorInfo(key, tuple(shape), name, stride, 0, storage), start, end
+
+
+def _contiguous(shape: list[int]) -> tuple[tuple[int, ...], int]:
+    stride, elements = [], 1
+    for side in reversed(shape):
+        stride.insert(0, elements)
+        elements *= side
+    return tuple(stride), elements
+
+
+def _check_order(source: Source, rows: dict[str, tuple[TensorInfo, int, int]], body: int) -> None:
+    """The format allows neither overlaps nor holes, so that nothing can hide between tensors."""
+    end = 0
+    for info, start, stop in sorted(rows.values(), key=lambda row: (row[1], row[2])):
+        if start != end:
+            what = "overlaps another" if start < end else "leaves a hole before it"
+            raise damaged(source, f"tensor {visible(info.key)!r} {what} in the file")
+        end = stop
+    if body + end != source.size:
+        raise damaged(source, f"{source.size - body - end:,} bytes behind its last tensor belong to nothing")

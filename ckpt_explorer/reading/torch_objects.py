@@ -1,0 +1,205 @@
+"""What torch's own constructors would build, described: storages, tensors, and the containers around them.
+
+Source: `torch/_utils.py` (the `_rebuild_*` functions and the order of their arguments) and `torch/serialization.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ckpt_explorer.checkpoint import GlobalKind
+from ckpt_explorer.reading.inert_pickle import Call, Constructor, Global, InertDict, PickleError
+
+STORAGE_DTYPES: dict[str, str] = {
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+    "UntypedStorage": "uint8",
+}
+
+
+class StorageClaim(NamedTuple):
+    """What the pickle says of a storage: its record, its dtype, how many elements, and where a view of it begins."""
+
+    key: str
+    dtype: str
+    elements: int
+    view_offset: int = 0
+
+
+class TensorClaim(NamedTuple):
+    """What the pickle says of a tensor; nothing of it has been checked yet."""
+
+    storage: StorageClaim
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: str
+
+
+def storage_claim(identity: Any) -> StorageClaim:
+    """The storage behind torch's persistent id `("storage", class, key, location, elements[, view])`.
+
+    `view`, in legacy files of torch before 0.4, is `(key, offset, size)` of a part of the storage.
+
+    Raises:
+        PickleError: the id has another form.
+    """
+    if type(identity) is tuple and 5 <= len(identity) <= 6:
+        kind, storage_class, key, _, elements = identity[:5]
+        view = identity[5] if len(identity) == 6 else None
+        dtype = _storage_dtype(storage_class)
+        offset = view[1] if isinstance(view, tuple) and len(view) == 3 else 0
+        if kind == "storage" and dtype and type(key) is str and type(elements) is int and type(offset) is int:
+            return StorageClaim(key, dtype, elements, offset)
+    raise PickleError("a reference to a storage of a kind that torch does not write", 0)
+
+
+def _storage_dtype(storage_class: Any) -> str | None:
+    if isinstance(storage_class, Global) and storage_class.module in ("torch", "torch.cuda", "torch.storage"):
+        return STORAGE_DTYPES.get(storage_class.name)
+    return None
+
+
+def _whole_numbers(values: Any) -> bool:
+    return type(values) is tuple and all(type(value) is int for value in values)
+
+
+def _tensor(arguments: tuple[Any, ...]) -> Any:
+    storage, offset, shape, stride = arguments[:4]
+    if type(storage) is StorageClaim and type(offset) is int and _whole_numbers(shape) and _whole_numbers(stride):
+        return TensorClaim(storage, offset, shape, stride, storage.dtype)
+    return NotImplemented
+
+
+def _tensor_v2(arguments: tuple[Any, ...]) -> Any:
+    return _tensor(arguments) if len(arguments) >= 4 else NotImplemented
+
+
+def _tensor_v3(arguments: tuple[Any, ...]) -> Any:
+    if len(arguments) < 7 or not isinstance(arguments[6], Global) or arguments[6].module != "torch":
+        return NotImplemented
+    claim = _tensor(arguments)
+    return claim._replace(dtype=arguments[6].name) if type(claim) is TensorClaim else NotImplemented
+
+
+def _first_if_tensor(arguments: tuple[Any, ...]) -> Any:
+    return arguments[0] if arguments and type(arguments[0]) is TensorClaim else NotImplemented
+
+
+def _subclass(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_from_type_v2(function, type, arguments, state)`: the tensor below a subclass."""
+    if len(arguments) < 3 or not isinstance(arguments[0], Global) or type(arguments[2]) is not tuple:
+        return NotImplemented
+    constructor = arguments[0].constructor
+    return constructor(arguments[2]) if constructor and constructor is not _subclass else NotImplemented
+
+
+def _size(arguments: tuple[Any, ...]) -> Any:
+    if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
+        return tuple(arguments[0])
+    return NotImplemented
+
+
+def _mapping(arguments: tuple[Any, ...]) -> Any:
+    """A dict, an OrderedDict or a defaultdict, empty or made from a list of pairs (as Python 2 pickled them)."""
+    made = InertDict()
+    pairs = arguments[0] if arguments and isinstance(arguments[0], list | tuple) else []
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str | int):
+            return NotImplemented
+        made[pair[0]] = pair[1]
+    if arguments and isinstance(arguments[0], dict):
+        made.update(arguments[0])
+    return made
+
+
+def _encode(arguments: tuple[Any, ...]) -> Any:
+    """`_codecs.encode(text, "latin1")`: how protocol 2 writes bytes."""
+    if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] in ("latin1", "latin-1"):
+        try:
+            return arguments[0].encode("latin-1")
+        except UnicodeEncodeError:
+            return NotImplemented
+    return NotImplemented
+
+
+CONSTRUCTORS: dict[str, Constructor] = {
+    "torch._utils._rebuild_tensor": _tensor_v2,
+    "torch._utils._rebuild_tensor_v2": _tensor_v2,
+    "torch._utils._rebuild_tensor_v3": _tensor_v3,
+    "torch._utils._rebuild_qtensor": _tensor_v2,
+    "torch._utils._rebuild_parameter": _first_if_tensor,
+    "torch._utils._rebuild_parameter_with_state": _first_if_tensor,
+    "torch._tensor._rebuild_from_type_v2": _subclass,
+    "torch._tensor._rebuild_from_type": _subclass,
+    "torch.Size": _size,
+    "collections.OrderedDict": _mapping,
+    "collections.defaultdict": lambda arguments: _mapping(arguments[1:]),
+    "collections.Counter": _mapping,
+    "builtins.dict": _mapping,
+    "__builtin__.dict": _mapping,
+    "_codecs.encode": _encode,
+}
+
+_DATA_NAMES = frozenset(
+    """
+    collections.OrderedDict collections.defaultdict collections.Counter collections.deque _codecs.encode
+    argparse.Namespace types.SimpleNamespace datetime.datetime datetime.date datetime.timedelta datetime.timezone
+    decimal.Decimal fractions.Fraction uuid.UUID pathlib.PosixPath pathlib.WindowsPath pathlib.PurePosixPath
+    pathlib._local.PosixPath pathlib._local.WindowsPath
+    torch.device torch.torch_version.TorchVersion torch.Generator copy_reg._reconstructor copyreg._reconstructor
+    copyreg.__newobj__ numpy.dtype numpy.ndarray numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct
+    numpy._core.multiarray.scalar numpy._core.multiarray._reconstruct numpy.core.numeric._frombuffer
+    numpy._core.numeric._frombuffer numpy.random._pickle.__randomstate_ctor
+    """.split()
+)
+_PLAIN_BUILTINS = frozenset(
+    "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range unicode long".split()
+)
+_TORCH_DTYPE = frozenset(
+    "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128 complex32 "
+    "half double float int long short qint8 quint8 qint32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz "
+    "float8_e8m0fnu per_tensor_affine per_channel_affine strided sparse_coo".split()
+)
+
+
+def global_kind(name: str) -> GlobalKind:
+    """How far an import named in a file would go: `tensor`, harmless `data`, or anything else, which is `code`."""
+    module, _, last = name.rpartition(".")
+    if name in CONSTRUCTORS and module.startswith("torch"):
+        return "tensor"
+    if module in ("torch", "torch.cuda", "torch.storage") and (
+        last in STORAGE_DTYPES or last in _TORCH_DTYPE or last == "Tensor"
+    ):
+        return "tensor"
+    if (module == "torch._utils" and last.startswith("_rebuild_")) or name == "torch.nn.parameter.Parameter":
+        return "tensor"
+    if name in _DATA_NAMES or (module in ("builtins", "__builtin__") and last in _PLAIN_BUILTINS):
+        return "data"
+    if module in ("numpy", "numpy.dtypes") and (
+        last.startswith(("float", "int", "uint", "bool")) or last.endswith("DType")
+    ):
+        return "data"
+    return "code"
+
+
+def module_state(node: Any) -> dict[str, Any] | None:
+    """The attributes of a pickled `nn.Module`, recognised by `_parameters`, `_buffers` and `_modules`; else None."""
+    if isinstance(node, Call) and isinstance(node.state, dict):
+        state = node.state
+        if all(isinstance(state.get(part), dict) for part in ("_parameters", "_buffers", "_modules")):
+            return state
+    return None

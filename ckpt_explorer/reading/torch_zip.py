@@ -1,0 +1,99 @@
+"""torch.save's zip archive, as PyTorch writes it since 1.6: `X/data.pkl` beside one record `X/data/N` a storage."""
+
+from __future__ import annotations
+
+import re
+
+from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
+from ckpt_explorer.errors import Diagnosis, NotACheckpoint
+from ckpt_explorer.reading.claims import unknown_storage
+from ckpt_explorer.reading.pickled import PickledFile, walk
+from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.torch_objects import StorageClaim
+from ckpt_explorer.reading.zip_directory import Record, ZipDirectory, damaged
+from ckpt_explorer.text import bytes_as_text, listed, visible
+
+MAX_PICKLE = 512 << 20
+MAX_UNPACKED_PICKLE = 64 << 20
+
+_WEIGHTS = re.compile(r"\.(pth|pt|ckpt|th|bin|safetensors|tar|pkl)$", re.IGNORECASE)
+
+
+def read_torch_zip(source: Source) -> PickledFile:
+    """Describe a torch zip archive: reads its directory and its pickle, and no storage.
+
+    Raises:
+        NotACheckpoint: a zip archive of another kind (TorchScript, NumPy, Keras, a document, an archive to unpack).
+        CorruptCheckpoint: cut short, or its records contradict one another.
+    """
+    directory = ZipDirectory(source)
+    record = _pickle_record(source, directory)
+    top = record.name.removesuffix("data.pkl")
+    if f"{top}constants.pkl" in directory.records:
+        raise NotACheckpoint(
+            Diagnosis(
+                "F11",
+                f"{visible(source.name)} is a TorchScript archive, which holds code beside its weights",
+                "save its state dict with torch.save(model.state_dict(), ...), and give that file.",
+            )
+        )
+    big_endian = _says_big_endian(directory, top)
+
+    def storage(claim: StorageClaim) -> Storage:
+        found = directory.records.get(f"{top}data/{claim.key}")
+        if found is None:
+            raise unknown_storage(source, claim.key)
+        claimed = claim.elements * ITEM_BYTES[claim.dtype]
+        if claim.elements < 0 or found.size < claimed:
+            raise damaged(
+                source,
+                f"storage {visible(claim.key)!r} should have {bytes_as_text(claimed)}, and its record has {bytes_as_text(found.size)}",
+            )
+        return Storage(found.name, claimed, lambda: directory.read(found)[:claimed], big_endian)
+
+    limit = MAX_PICKLE if record.method == 0 else MAX_UNPACKED_PICKLE
+    root, names, _ = walk(source, directory.read(record, limit))
+    return PickledFile(root, names, storage, "torch.save since PyTorch 1.6 (zip)")
+
+
+def _pickle_record(source: Source, directory: ZipDirectory) -> Record:
+    """The archive's `data.pkl`, in whatever folder it lies: people unpack and re-zip these files."""
+    names = [name for name in directory.records if name == "data.pkl" or name.endswith("/data.pkl")]
+    names = [name for name in names if not name.startswith("__MACOSX/")]
+    if not names:
+        raise NotACheckpoint(_other_archive(source, directory))
+    depth = min(name.count("/") for name in names)
+    shallow = [name for name in names if name.count("/") == depth]
+    if len(shallow) > 1:
+        raise damaged(source, f"it has {len(shallow)} pickles where a checkpoint has one: {listed(shallow)}")
+    return directory.records[shallow[0]]
+
+
+def _says_big_endian(directory: ZipDirectory, top: str) -> bool:
+    record = directory.records.get(f"{top}byteorder")
+    return record is not None and bytes(directory.read(record, 64)).strip() == b"big"
+
+
+def _other_archive(source: Source, directory: ZipDirectory) -> Diagnosis:
+    names, shown = list(directory.records), visible(source.name)
+    inside = [name for name in names if _WEIGHTS.search(name)]
+    if inside:
+        return Diagnosis(
+            "F17", f"{shown} is a zip archive with {listed(inside)} in it", "unpack it, and give that file."
+        )
+    if names and all(name.endswith(".npy") for name in names):
+        return Diagnosis(
+            "F17",
+            f"{shown} is a NumPy archive (.npz) of {len(names):,} arrays",
+            "convert its arrays to tensors under their names, and torch.save them.",
+        )
+    if any(name.endswith((".weights.h5", "keras_metadata.pb")) for name in names):
+        return Diagnosis("F17", f"{shown} is a Keras model", "open it with Keras, and save its weights for PyTorch.")
+    if "[Content_Types].xml" in names:
+        return Diagnosis("F17", f"{shown} is an office document", "give the checkpoint file.")
+    held = f"it holds {listed(names)}" if names else "it is empty"
+    return Diagnosis(
+        "F17",
+        f"{shown} is a zip archive without a checkpoint: {held}",
+        "give the file that torch.save or safetensors wrote.",
+    )

@@ -1,0 +1,189 @@
+"""Patterns with holes: whole dotted segments, numbers that are captured, and arithmetic on them.
+
+`res{n}.{i}.` matches `res` and a number as one segment, then a segment that is a number; `layer{n-1}.{i}.` is what
+it may become. A pattern matches anywhere in a key at the borders of segments; `^` holds it to the start and `$` to
+the end. `*` stands for one whole segment. A pattern that ends in a dot needs something behind it.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import regex
+
+from ckpt_explorer.errors import RuleError
+from ckpt_explorer.text import visible
+
+MAX_PATTERN = 500
+MAX_KEY = 4096
+
+_HOLE = re.compile(r"\{([^{}]*)\}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*$", re.IGNORECASE)
+_EXPRESSION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*((?:(?:\+|-|\*|//)\s*\d{1,6}\s*)*)$", re.IGNORECASE)
+_STEP = re.compile(r"(\+|-|\*|//)\s*(\d+)")
+_OPERATIONS: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "//": operator.floordiv,
+}
+
+Rewrite = Callable[[str, float], str | None]
+"""From a key and the seconds that are left to its new name, or None where it does not apply."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A compiled pattern and the names of its holes."""
+
+    text: str
+    compiled: regex.Pattern[str]
+    holes: tuple[str, ...]
+
+
+def compiled(text: str) -> Pattern:
+    """Compile a pattern with holes.
+
+    Raises:
+        RuleError: it is empty, too long, or a hole is no name; the text says which.
+    """
+    if not text.strip("^$. "):
+        raise RuleError("A pattern can't be empty: write the segments to look for, such as 'shortcut.'.")
+    if len(text) > MAX_PATTERN:
+        raise RuleError(f"A pattern has {MAX_PATTERN} characters at most, this one has {len(text):,}.")
+    body = text.removeprefix("^").removesuffix("$")
+    at_start, at_end = text.startswith("^"), text.endswith("$")
+    holes: list[str] = []
+    parts, position = [], 0
+    for found in _HOLE.finditer(body):
+        name = found[1].strip()
+        if not _NAME.match(name):
+            raise RuleError(
+                f"{{{visible(found[1], 40)}}} is no hole: a hole captures a number under a name, such as {{n}}."
+            )
+        parts.append(_literal(body[position : found.start()]))
+        parts.append(rf"(?P={name})" if name in holes else rf"(?P<{name}>\d+)")
+        holes.append(name)
+        position = found.end()
+    rest = body[position:]
+    if set("{}") & set(_HOLE.sub("", body)):
+        raise RuleError(f"The pattern {visible(text, 80)!r} has a brace without its partner.")
+    parts.append(_literal(rest))
+    front = "^" if at_start else r"(?:^|(?<=\.))"
+    back = "$" if at_end else "" if body.endswith(".") else r"(?=\.|$)"
+    return Pattern(text, regex.compile(front + "".join(parts) + back), tuple(dict.fromkeys(holes)))
+
+
+def _literal(text: str) -> str:
+    return "".join(r"[^.]+" if part == "*" else re.escape(part) for part in re.split(r"(\*)", text))
+
+
+def rename(pattern: str, replacement: str) -> Rewrite:
+    """The function that renames by a pattern with holes; every place where it matches is replaced.
+
+    Raises:
+        RuleError: pattern or replacement is not valid.
+    """
+    found = compiled(pattern)
+    filled = _template(replacement, found)
+    if "*" in replacement:
+        raise RuleError("A replacement can't have a *: capture a number with a hole, or use a regular expression.")
+
+    def rewrite(key: str, seconds: float) -> str | None:
+        try:
+            return _substituted(found.compiled, filled, key, seconds)
+        except _NegativeNumber:
+            return None
+
+    return rewrite
+
+
+class _NegativeNumber(Exception):
+    """Arithmetic on a captured number went below zero: the rule does not apply to this key."""
+
+
+def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+    if len(replacement) > MAX_PATTERN:
+        raise RuleError(f"A replacement has {MAX_PATTERN} characters at most, this one has {len(replacement):,}.")
+    pieces: list[str | tuple[str, tuple[tuple[str, int], ...]]] = []
+    position = 0
+    for found in _HOLE.finditer(replacement):
+        expression = _EXPRESSION.match(found[1])
+        if not expression:
+            raise RuleError(
+                f"{{{visible(found[1], 40)}}} can't be computed: write a hole's name and steps such as {{n-1}}, {{n+4}}, {{n*2}} or {{n//2}}."
+            )
+        name, steps = expression[1], tuple((op, int(amount)) for op, amount in _STEP.findall(expression[2]))
+        if name not in pattern.holes:
+            known = ", ".join(f"{{{hole}}}" for hole in pattern.holes) or "none"
+            raise RuleError(
+                f"The replacement uses {{{name}}}, which the pattern does not capture (it captures {known})."
+            )
+        if ("//", 0) in steps:
+            raise RuleError(f"{{{visible(found[1], 40)}}} divides by zero.")
+        pieces += [replacement[position : found.start()], (name, steps)]
+        position = found.end()
+    pieces.append(replacement[position:])
+    if any(isinstance(piece, str) and ("{" in piece or "}" in piece) for piece in pieces):
+        raise RuleError(f"The replacement {visible(replacement, 80)!r} has a brace without its partner.")
+
+    def filled(match: regex.Match[str]) -> str:
+        out = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                out.append(piece)
+                continue
+            name, steps = piece
+            number = int(match[name][:18])
+            for op, amount in steps:
+                number = _OPERATIONS[op](number, amount)
+            if number < 0:
+                raise _NegativeNumber
+            out.append(str(number) if steps else match[name])
+        return "".join(out)
+
+    return filled
+
+
+def expression(pattern: str, replacement: str) -> Rewrite:
+    """The function that renames by a regular expression; `\\1` or `\\g<name>` in the replacement is what a group caught.
+
+    Raises:
+        RuleError: pattern or replacement is not valid, or (from the function itself) a key takes too long.
+    """
+    if not pattern:
+        raise RuleError("A regular expression can't be empty.")
+    if max(len(pattern), len(replacement)) > MAX_PATTERN:
+        raise RuleError(f"A regular expression and its replacement have {MAX_PATTERN} characters at most.")
+    try:
+        found = regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise RuleError(f"{visible(pattern, 80)!r} is no regular expression: {visible(str(error), 120)}.") from None
+    try:
+        regex.compile(f"{pattern}|").sub(replacement, "")  # the empty match makes it read the replacement's groups
+    except (regex.error, IndexError) as error:
+        raise RuleError(
+            f"The replacement {visible(replacement, 80)!r} is not valid: {visible(str(error), 120)}."
+        ) from None
+
+    def rewrite(key: str, seconds: float) -> str | None:
+        return _substituted(found, replacement, key, seconds)
+
+    return rewrite
+
+
+def _substituted(
+    found: regex.Pattern[str], replacement: str | Callable[[regex.Match[str]], str], key: str, seconds: float
+) -> str | None:
+    try:
+        renamed, count = found.subn(replacement, key, timeout=seconds)
+    except TimeoutError:
+        raise RuleError(f"The pattern takes too long on key {visible(key, 80)!r}: make it simpler.") from None
+    except (regex.error, IndexError) as error:
+        raise RuleError(f"The replacement is not valid: {visible(str(error), 120)}.") from None
+    if len(renamed) > MAX_KEY:
+        raise RuleError(f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.")
+    return renamed if count else None

@@ -1,0 +1,217 @@
+"""RuleSet: an ordered list of rules, and what it makes of a list of keys."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ckpt_explorer.errors import RuleCollision, RuleError
+from ckpt_explorer.rules.rule import DROPPED, Rule, parse_rule, rule_from_json
+from ckpt_explorer.text import plural, visible
+
+MAX_RULES = 500
+MAX_RULES_FILE = 1 << 20
+SECONDS = 1.0
+"""How long one rule may take for all keys together: a regular expression can be made to take for ever."""
+
+
+@dataclass(frozen=True)
+class RenamedKey:
+    """A key as saved, its name behind the rules (None: left out), and the positions of the rules that touched it."""
+
+    key: str
+    renamed: str | None
+    rules: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What one rule did: how many keys it touched, and the first of them before and after (None: left out)."""
+
+    count: int
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """What a rule list made of a list of keys; `touched` has one row a rule."""
+
+    keys: tuple[RenamedKey, ...]
+    touched: tuple[Touched, ...]
+
+
+@dataclass(frozen=True)
+class RuleSet(Sequence[Rule]):
+    """An ordered list of rules. Each rule sees what the ones before it left."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rules[index]
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    @property
+    def taken_from(self) -> str | None:
+        """The path of the state dict that the last enabled `take from` names, or None."""
+        paths = [rule.find for rule in self.rules if rule.kind == "take from" and rule.enabled]
+        return paths[-1] if paths else None
+
+    def added(self, rule: Rule) -> RuleSet:
+        """With `rule` behind the others.
+
+        Raises:
+            RuleError: the list is full.
+        """
+        if len(self.rules) >= MAX_RULES:
+            raise RuleError(f"A list has {MAX_RULES} rules at most.")
+        return RuleSet((*self.rules, rule))
+
+    def without(self, position: int) -> RuleSet:
+        """Without the rule at `position` (from 0)."""
+        return RuleSet(self.rules[:position] + self.rules[position + 1 :])
+
+    def replaced(self, position: int, rule: Rule) -> RuleSet:
+        """With `rule` in place of the one at `position` (from 0)."""
+        return RuleSet((*self.rules[:position], rule, *self.rules[position + 1 :]))
+
+    def moved(self, position: int, by: int) -> RuleSet:
+        """With the rule at `position` moved `by` places, as far as the list goes."""
+        rules = list(self.rules)
+        rule = rules.pop(position)
+        rules.insert(min(max(position + by, 0), len(rules)), rule)
+        return RuleSet(tuple(rules))
+
+    def apply(self, keys: Iterable[str]) -> Renaming:
+        """Rename `keys`, each through all enabled rules in order.
+
+        Raises:
+            RuleError: a rule is not valid, or takes too long; `position` says which.
+            RuleCollision: two keys would get one name; the text names both, `position` the last rule that touched them.
+        """
+        steps = self._steps()
+        left = dict.fromkeys(range(len(self.rules)), SECONDS)
+        counts = [0] * len(self.rules)
+        examples: list[tuple[str, str | None] | None] = [None] * len(self.rules)
+        rows: list[RenamedKey] = []
+        for key in keys:
+            name: str | None = key
+            touched: list[int] = []
+            for position, rewrite in steps:
+                started = time.perf_counter()
+                try:
+                    renamed = rewrite(name, left[position]) if name is not None else None
+                except RuleError as error:
+                    raise RuleError(str(error), position) from None
+                except TimeoutError:
+                    raise RuleError("The rule takes too long: make its pattern simpler.", position) from None
+                left[position] -= time.perf_counter() - started
+                if left[position] <= 0:
+                    raise RuleError("The rule takes too long: make its pattern simpler.", position)
+                if renamed is None or renamed == name:
+                    continue
+                if renamed == "":
+                    raise RuleError(f"Rule {position + 1} would leave nothing of key {visible(key, 80)!r}.", position)
+                after = None if renamed is DROPPED else renamed
+                counts[position] += 1
+                if examples[position] is None:
+                    examples[position] = (name or "", after)
+                touched.append(position)
+                name = after
+                if name is None:
+                    break
+            rows.append(RenamedKey(key, name, tuple(touched)))
+        _refuse_collisions(rows)
+        shown = tuple(
+            Touched(count, *(example or (None, None))) for count, example in zip(counts, examples, strict=True)
+        )
+        return Renaming(tuple(rows), shown)
+
+    def _steps(self) -> list[tuple[int, Callable[[str, float], str | None]]]:
+        steps = []
+        for position, rule in enumerate(self.rules):
+            if not rule.enabled:
+                continue
+            try:
+                steps.append((position, rule.rewrite()))
+            except RuleError as error:
+                raise RuleError(str(error), position) from None
+        return steps
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """One object a rule; `rules_from_json` reads it back."""
+        return [rule.as_json() for rule in self.rules]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{rule}" if rule.enabled else f"# {rule}" for rule in self.rules)
+
+
+def _refuse_collisions(rows: list[RenamedKey]) -> None:
+    by_name: dict[str, RenamedKey] = {}
+    collisions: list[tuple[RenamedKey, RenamedKey]] = []
+    for row in rows:
+        if row.renamed is None:
+            continue
+        first = by_name.setdefault(row.renamed, row)
+        if first is not row:
+            collisions.append((first, row))
+    if not collisions:
+        return
+    first, second = collisions[0]
+    positions = (*first.rules, *second.rules)
+    position = max(positions) if positions else None
+    others = f" ({plural(len(collisions) - 1, 'more pair')} likewise)" if len(collisions) > 1 else ""
+    rule = f"Rule {position + 1} gives" if position is not None else "The rules give"
+    raise RuleCollision(
+        f"{rule} two keys one name: {visible(first.key, 120)!r} and {visible(second.key, 120)!r} would both be {visible(first.renamed or '', 120)!r}{others}; narrow it, or drop one of them.",
+        position,
+    )
+
+
+def rules_from_json(text: str | bytes) -> RuleSet:
+    """Read a rule list: a JSON list (of objects or lines), an object with the list under `rules`, or a line of text a rule.
+
+    Raises:
+        RuleError: it is none of these, or a rule in it is not valid; the text says which.
+    """
+    if len(text) > MAX_RULES_FILE:
+        raise RuleError(f"A rules file has {MAX_RULES_FILE >> 20} MiB at most.")
+    try:
+        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+    except UnicodeDecodeError:
+        raise RuleError("The rules file is no text.") from None
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return _rules_from_lines(text)
+    given = given.get("rules") if isinstance(given, dict) else given
+    if not isinstance(given, list):
+        raise RuleError("A rules file holds a list of rules, or an object with that list under 'rules'.")
+    return _checked(given, rule_from_json)
+
+
+def _rules_from_lines(text: str) -> RuleSet:
+    lines = [line.strip() for line in text.splitlines()]
+    if text.lstrip()[:1] in ("{", "["):
+        raise RuleError("The rules file is no valid JSON.")
+    return _checked([line for line in lines if line and not line.startswith("#")], parse_rule)
+
+
+def _checked(given: list[Any], read: Callable[[Any], Rule]) -> RuleSet:
+    if len(given) > MAX_RULES:
+        raise RuleError(f"A list has {MAX_RULES} rules at most, this one has {len(given):,}.")
+    rules = []
+    for position, row in enumerate(given):
+        try:
+            rules.append(read(row))
+        except RuleError as error:
+            raise RuleError(f"Rule {position + 1}: {error}", position) from None
+    return RuleSet(tuple(rules))
