@@ -49,7 +49,7 @@ def own_class(reference: str, *, num_classes: int | None = None, in_channels: in
     tree = tree_of(module)
     if not tree:
         raise ArchitectureError(f"{visible(reference)} has no parameters and no buffers: there is nothing to load.")
-    classes, channels, size = _measures(module, tree)
+    classes, channels, size = _measures(module)
     return Architecture(visible(reference), "class", tree, build, classes, channels, size, dict(arguments))
 
 
@@ -154,7 +154,7 @@ def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def _measures(module: nn.Module, tree: dict[str, ModelTensor]) -> tuple[int | None, int | None, int]:
+def _measures(module: nn.Module) -> tuple[int | None, int | None, int]:
     """Classes, input channels and usual input size: from the last linear layer and the first conv."""
     from torch import nn
 

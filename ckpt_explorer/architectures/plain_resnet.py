@@ -111,4 +111,5 @@ class PlainResNet(nn.Module):
         x = self.maxpool(functional.relu(self.bn1(self.conv1(x))))
         for stage in range(len(self.spec.blocks)):
             x = self.get_submodule(f"layer{stage + 1}")(x)
-        return self.fc(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
+        logits: Tensor = self.fc(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
+        return logits

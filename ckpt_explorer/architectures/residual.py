@@ -121,7 +121,7 @@ def _torchvision(name: str, spec: ResNetSpec) -> nn.Module:
     elif spec.in_channels != 3:
         model.conv1 = nn.Conv2d(spec.in_channels, 64, 7, 2, 3, bias=False)
     if spec.in_channels != 3 or small_stem:
-        nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.kaiming_normal_(model.get_parameter("conv1.weight"), mode="fan_out", nonlinearity="relu")
     if spec.ceil_mode and isinstance(model.maxpool, nn.MaxPool2d):
         model.maxpool.ceil_mode = True
     if spec.stride_in_1x1:

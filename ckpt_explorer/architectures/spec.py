@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from ckpt_explorer.errors import ArchitectureError
 
 Block = Literal["basic", "bottleneck"]
 Shortcut = Literal["A", "B", "C"]
+
+_PAPER_SHORTCUTS: tuple[Shortcut, ...] = ("A", "B")
 
 MAX_BLOCKS = 2000
 MAX_CHANNELS = 65536
@@ -69,6 +71,10 @@ FUNCTION_OPTIONS = ("stem_stride", "max_pool", "stride_in_1x1", "eps", "ceil_mod
 """Fields that keys and shapes do not show."""
 
 
+def _with_cifar_stem(spec: ResNetSpec) -> ResNetSpec:
+    return replace(spec, stem_kernel=3, stem_stride=1, max_pool=False)
+
+
 def _named_specs() -> dict[str, ResNetSpec]:
     """torchvision's ten, each with its CIFAR stem, and the twelve of He et al. 2015, section 4.2."""
     basic = ResNetSpec("basic")
@@ -85,13 +91,12 @@ def _named_specs() -> dict[str, ResNetSpec]:
         "wide_resnet50_2": replace(neck, blocks=(3, 4, 6, 3), width_per_group=128),
         "wide_resnet101_2": replace(neck, blocks=(3, 4, 23, 3), width_per_group=128),
     }
-    small = {"stem_kernel": 3, "stem_stride": 1, "max_pool": False}
-    cifar_stem = {f"{name}_cifar": replace(spec, num_classes=10, **small) for name, spec in ten.items()}
+    cifar_stem = {f"{name}_cifar": replace(_with_cifar_stem(spec), num_classes=10) for name, spec in ten.items()}
     six_n = {
         f"resnet{depth}_cifar_{option.lower()}": replace(
-            basic, blocks=((depth - 2) // 6,) * 3, width=16, shortcut=option, num_classes=10, **small
+            _with_cifar_stem(basic), blocks=((depth - 2) // 6,) * 3, width=16, shortcut=option, num_classes=10
         )
-        for option in ("A", "B")
+        for option in _PAPER_SHORTCUTS
         for depth in (20, 32, 44, 56, 110, 1202)
     }
     return {**ten, **cifar_stem, **six_n}
@@ -266,4 +271,4 @@ def spec_as_json_options(spec: ResNetSpec) -> dict[str, Any]:
 
 def torchvision_name(name: str) -> str:
     """`resnet50` of `resnet50` and of `resnet50_cifar`."""
-    return cast(str, name.removesuffix("_cifar"))
+    return name.removesuffix("_cifar")

@@ -153,9 +153,9 @@ def _decoded(file: IO[bytes], shown: str) -> Image:
         with Image.open(file, formats=list(FORMATS)) as image:
             _check_pixels(image.width, image.height, shown)
             image.load()
-            return as_gray_or_rgb(_upright(image))
-    except ImageError as error:
-        raise ImageError(str(error) if shown in str(error) else f"{shown} {error}") from error
+            return _upright(as_gray_or_rgb(image, shown), image)
+    except ImageError:
+        raise
     except UnidentifiedImageError:
         raise ImageError(_not_a_picture(file, shown)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -172,15 +172,16 @@ def _check_pixels(width: int, height: int, shown: str) -> None:
         )
 
 
-def _upright(image: Image) -> Image:
+def _upright(flat: Image, image: Image) -> Image:
+    """`flat` turned as the EXIF block of `image`, of which it was made, says."""
     from PIL.Image import Transpose
 
     try:
         orientation = image.getexif().get(0x0112)
-    except Exception:  # noqa: BLE001  a broken EXIF block says nothing about the pixels: shown as stored, see open_image
+    except Exception:  # noqa: BLE001  a broken EXIF block says nothing about the pixels: as stored, see open_image
         orientation = None
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image.transpose(Transpose[turn]) if turn else image
+    return flat.transpose(Transpose[turn]) if turn else flat
 
 
 def _not_a_picture(file: IO[bytes], shown: str) -> str:
@@ -208,7 +209,7 @@ def _resized(image: Image, preprocessing: Preprocessing) -> Image:
     longer = int(wanted * long / short)
     if wanted * longer > MAX_PIXELS:
         raise ImageError(
-            f"is {image.width:,} × {image.height:,} pixels, too long and narrow to have its shorter side scaled to "
+            f"The picture has {image.width:,} × {image.height:,} pixels, too long and narrow to have its shorter side scaled to "
             f"{wanted} px: cut the part that matters from it."
         )
     size = (wanted, longer) if image.width <= image.height else (longer, wanted)

@@ -101,7 +101,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "Caffe: BGR, 0..255 less the mean",
-            "tf.keras.applications imagenet_utils.preprocess_input, mode 'caffe'; detectron2 MODEL.PIXEL_MEAN is near",
+            "tf.keras.applications imagenet_utils.preprocess_input, mode 'caffe'",
             Preprocessing("caffe", 224, 256, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0), scale=1.0, bgr=True),
         ),
         Preset(
@@ -149,12 +149,12 @@ def preprocessing(
     preset = PRESETS[name].values
     swap = preset.bgr if bgr is None else bool(bgr)
     turned = slice(None, None, 1 if swap == preset.bgr else -1)
-    chosen_size = preset.size if size is None else _side("size", size)
+    chosen_size = preset.size if size is None else _side("size", size, MAX_SIZE)
     own_resize = preset.resize if chosen_size == preset.size else _usual_resize(chosen_size)
     custom = Preprocessing(
         name,
         chosen_size,
-        own_resize if resize is None else _side("resize", resize),
+        own_resize if resize is None else _side("resize", resize, 2 * MAX_SIZE),
         _for_channels("mean", preset.mean[turned] if mean is None else _values("mean", mean), channels, swap),
         _for_channels("std", preset.std[turned] if std is None else _values("std", std), channels, swap),
         preset.scale if scale is None else _values("scale", scale)[0],
@@ -212,11 +212,9 @@ def _usual_resize(size: int) -> int:
     return size if size <= SMALL_PICTURE else round(size / 0.875)
 
 
-def _side(what: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 2 * MAX_SIZE:
-        raise PreprocessingError(
-            f"The {what} is {visible(str(value), 40)}, and must be a whole number of pixels from 1."
-        )
+def _side(what: str, value: int, limit: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
+        raise PreprocessingError(f"The {what} is {visible(str(value), 40)}, and must be 1 to {limit:,} whole pixels.")
     return value
 
 
@@ -245,8 +243,6 @@ def _for_channels(what: str, values: tuple[float, ...], channels: int, bgr: bool
 
 
 def _check(row: Preprocessing) -> None:
-    if row.size > MAX_SIZE:
-        raise PreprocessingError(f"The size is {row.size} px, and must be from 1 to {MAX_SIZE} px.")
     if row.resize < row.size:
         raise PreprocessingError(
             f"The picture is scaled to {row.resize} px and can't have {row.size} px cut from it: "

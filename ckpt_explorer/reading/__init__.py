@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ckpt_explorer.checkpoint import Checkpoint, Entry, Storage, TensorInfo
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
@@ -68,7 +68,7 @@ def _from_safetensors(source: Source) -> Checkpoint:
 
 
 def _from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
-    @lru_cache(maxsize=None)
+    @cache
     def storage(claim: StorageClaim) -> Storage:
         return file.storage(claim)
 

@@ -155,24 +155,101 @@ CONSTRUCTORS: dict[str, Constructor] = {
 }
 
 _DATA_NAMES = frozenset(
-    """
-    collections.OrderedDict collections.defaultdict collections.Counter collections.deque _codecs.encode
-    argparse.Namespace types.SimpleNamespace datetime.datetime datetime.date datetime.timedelta datetime.timezone
-    decimal.Decimal fractions.Fraction uuid.UUID pathlib.PosixPath pathlib.WindowsPath pathlib.PurePosixPath
-    pathlib._local.PosixPath pathlib._local.WindowsPath
-    torch.device torch.torch_version.TorchVersion torch.Generator copy_reg._reconstructor copyreg._reconstructor
-    copyreg.__newobj__ numpy.dtype numpy.ndarray numpy.core.multiarray.scalar numpy.core.multiarray._reconstruct
-    numpy._core.multiarray.scalar numpy._core.multiarray._reconstruct numpy.core.numeric._frombuffer
-    numpy._core.numeric._frombuffer numpy.random._pickle.__randomstate_ctor
-    """.split()
+    [
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "collections.Counter",
+        "collections.deque",
+        "_codecs.encode",
+        "argparse.Namespace",
+        "types.SimpleNamespace",
+        "datetime.datetime",
+        "datetime.date",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "uuid.UUID",
+        "pathlib.PosixPath",
+        "pathlib.WindowsPath",
+        "pathlib.PurePosixPath",
+        "pathlib._local.PosixPath",
+        "pathlib._local.WindowsPath",
+        "torch.device",
+        "torch.torch_version.TorchVersion",
+        "torch.Generator",
+        "copy_reg._reconstructor",
+        "copyreg._reconstructor",
+        "copyreg.__newobj__",
+        "numpy.dtype",
+        "numpy.ndarray",
+        "numpy.core.multiarray.scalar",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.core.numeric._frombuffer",
+        "numpy._core.numeric._frombuffer",
+        "numpy.random._pickle.__randomstate_ctor",
+    ]
 )
 _PLAIN_BUILTINS = frozenset(
-    "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range unicode long".split()
+    [
+        "dict",
+        "list",
+        "tuple",
+        "set",
+        "frozenset",
+        "int",
+        "float",
+        "str",
+        "bytes",
+        "bytearray",
+        "bool",
+        "complex",
+        "object",
+        "slice",
+        "range",
+        "unicode",
+        "long",
+    ]
 )
 _TORCH_DTYPE = frozenset(
-    "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128 complex32 "
-    "half double float int long short qint8 quint8 qint32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz "
-    "float8_e8m0fnu per_tensor_affine per_channel_affine strided sparse_coo".split()
+    [
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bool",
+        "complex64",
+        "complex128",
+        "complex32",
+        "half",
+        "double",
+        "float",
+        "int",
+        "long",
+        "short",
+        "qint8",
+        "quint8",
+        "qint32",
+        "float8_e4m3fn",
+        "float8_e5m2",
+        "float8_e4m3fnuz",
+        "float8_e5m2fnuz",
+        "float8_e8m0fnu",
+        "per_tensor_affine",
+        "per_channel_affine",
+        "strided",
+        "sparse_coo",
+    ]
 )
 
 

@@ -1,0 +1,275 @@
+"""align(): line a state dict's keys up against a network, one KeyPair a row, and say whether they fit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
+from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
+from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet
+from ckpt_explorer.text import listed, plural, visible
+
+
+class Status(StrEnum):
+    """What becomes of one row."""
+
+    MATCHED = "matched"
+    ADAPTED = "adapted"
+    SHAPE_MISMATCH = "shape mismatch"
+    MISSING = "missing"
+    UNEXPECTED = "unexpected"
+    IGNORED = "ignored"
+
+
+class Verdict(StrEnum):
+    """Whether the checkpoint is this network: all of it, all but a named part, or not."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    INCOMPATIBLE = "incompatible"
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """One row: a key of the checkpoint (as saved, and as renamed), a key of the model, or both.
+
+    `rule` is the position of the last rule that touched the key, `note` what is to be said of the row.
+    """
+
+    checkpoint: str | None
+    renamed: str | None
+    model: str | None
+    status: Status
+    checkpoint_shape: tuple[int, ...] | None = None
+    model_shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    rule: int | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key by which the row is sorted and searched: the model's, else the renamed one, else the saved one."""
+        return self.model or self.renamed or self.checkpoint or ""
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether this is BatchNorm's count of batches, which takes no part in the output."""
+        return is_counter(self.name)
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as the command line gives it."""
+        row: dict[str, Any] = {
+            "checkpoint": self.checkpoint,
+            "renamed": self.renamed,
+            "model": self.model,
+            "status": str(self.status),
+            "checkpoint_shape": None if self.checkpoint_shape is None else list(self.checkpoint_shape),
+            "model_shape": None if self.model_shape is None else list(self.model_shape),
+        }
+        if self.rule is not None:
+            row["rule"] = self.rule
+        if self.note:
+            row["note"] = self.note
+        return row
+
+
+def is_counter(key: str) -> bool:
+    """Whether `key` is a BatchNorm's `num_batches_tracked`: never needed, and absent from files before torch 0.4.1."""
+    return key == "num_batches_tracked" or key.endswith(".num_batches_tracked")
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A state dict held against a network: rows in the model's order, then what is left of the file."""
+
+    state_dict: StateDict
+    architecture: Architecture
+    rules: RuleSet
+    renaming: Renaming
+    pairs: tuple[KeyPair, ...]
+
+    def rows(self, *statuses: Status) -> tuple[KeyPair, ...]:
+        """The rows that have one of these statuses."""
+        return tuple(pair for pair in self.pairs if pair.status in statuses)
+
+    @cached_property
+    def summary(self) -> dict[str, int]:
+        """How many rows have each status, by its name with an underscore."""
+        counts = Counter(pair.status for pair in self.pairs)
+        return {str(status).replace(" ", "_"): counts[status] for status in Status}
+
+    @cached_property
+    def unfilled(self) -> tuple[str, ...]:
+        """The model's keys that the file does not fill; counters of batches are not asked for."""
+        rows = self.rows(Status.MISSING, Status.SHAPE_MISMATCH)
+        return tuple(pair.model for pair in rows if pair.model and not is_counter(pair.model))
+
+    @cached_property
+    def strangers(self) -> tuple[str, ...]:
+        """Learned tensors of the file that lie inside a part of the model and have no place there, by renamed key."""
+        parts = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)
+        return tuple(
+            pair.renamed
+            for pair in self.rows(Status.UNEXPECTED)
+            if pair.renamed and not is_counter(pair.renamed) and _inside(pair.renamed, parts, self.architecture)
+        )
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Complete, partial or incompatible, as DESIGN's words have it. See `says` for the reason."""
+        head = set(self.architecture.head)
+        filled = len(self.rows(Status.MATCHED, Status.ADAPTED))
+        if self.strangers or not filled:
+            return Verdict.INCOMPATIBLE
+        if not self.unfilled:
+            return Verdict.COMPLETE
+        return Verdict.PARTIAL if set(self.unfilled) <= head else Verdict.INCOMPATIBLE
+
+    @property
+    def says(self) -> str:
+        """The verdict and its reason, in one or two sentences for a person."""
+        from ckpt_explorer.verdict import explain
+
+        return explain(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `align --json` gives, without alternatives and diagnoses."""
+        rules = [
+            {**rule.as_json(), "touches": row.count}
+            for rule, row in zip(self.rules, self.renaming.touched, strict=True)
+        ]
+        return {
+            "state_dict": self.state_dict.path,
+            "architecture": self.architecture.as_json(),
+            "rules": rules,
+            "keys": [pair.as_json() for pair in self.pairs],
+            "summary": self.summary,
+            "verdict": str(self.verdict),
+            "says": self.says,
+        }
+
+
+def align(source: Checkpoint | StateDict, architecture: Architecture, rules: RuleSet | None = None) -> Alignment:
+    """Hold a state dict against a network, through `rules`.
+
+    Of a Checkpoint, the state dict is the one that a `take from` rule names, else the selected one. No tensor is
+    read: keys, shapes and dtypes decide.
+
+    Raises:
+        RuleError: a rule is not valid; RuleCollision: two keys would get one name.
+        CheckpointExplorerError: a `take from` rule names a state dict that is not there.
+    """
+    rules = rules or RuleSet()
+    state_dict = source
+    if isinstance(source, Checkpoint):
+        state_dict = source.state_dict_at(rules.taken_from) if rules.taken_from is not None else source.state_dict
+    assert isinstance(state_dict, StateDict)
+    renaming = rules.apply(state_dict)
+    by_name = {row.renamed: row for row in renaming.keys if row.renamed is not None}
+    pairs = [_model_row(key, wanted, by_name.get(key), state_dict) for key, wanted in architecture.tree.items()]
+    left = [row for row in renaming.keys if row.renamed is None or row.renamed not in architecture.tree]
+    unexpected = [_left_row(row, state_dict, Status.UNEXPECTED) for row in left if row.renamed is not None]
+    ignored = [_left_row(row, state_dict, Status.IGNORED) for row in left if row.renamed is None]
+    return Alignment(state_dict, architecture, rules, renaming, (*pairs, *unexpected, *ignored))
+
+
+def _model_row(key: str, wanted: ModelTensor, row: RenamedKey | None, state_dict: StateDict) -> KeyPair:
+    if row is None:
+        note = "a counter that is not needed" if is_counter(key) else ""
+        return KeyPair(None, None, key, Status.MISSING, None, wanted.shape, wanted.dtype, note=note)
+    info = state_dict[row.key]
+    status, note = _fit(info, wanted)
+    rule = row.rules[-1] if row.rules else None
+    return KeyPair(row.key, row.renamed, key, status, info.shape, wanted.shape, info.dtype, rule, note)
+
+
+def _left_row(row: RenamedKey, state_dict: StateDict, status: Status) -> KeyPair:
+    info = state_dict[row.key]
+    return KeyPair(
+        row.key, row.renamed, None, status, info.shape, None, info.dtype, row.rules[-1] if row.rules else None
+    )
+
+
+_ROUNDED = frozenset(
+    {
+        ("float64", "float32"),
+        ("float64", "float16"),
+        ("float32", "float16"),
+        ("float64", "bfloat16"),
+        ("float32", "bfloat16"),
+    }
+)
+
+
+def _fit(info: TensorInfo, wanted: ModelTensor) -> tuple[Status, str]:
+    if info.shape != wanted.shape:
+        return Status.SHAPE_MISMATCH, ""
+    if info.dtype == wanted.dtype:
+        return Status.MATCHED, ""
+    kinds = [_numeric_kind(dtype) for dtype in (info.dtype, wanted.dtype)]
+    if kinds[0] != kinds[1]:
+        return Status.SHAPE_MISMATCH, f"{info.dtype} can't stand for {wanted.dtype}"
+    if (info.dtype, wanted.dtype) in _ROUNDED:
+        return Status.ADAPTED, f"{info.dtype} rounded to {wanted.dtype}"
+    return Status.MATCHED, f"{info.dtype} cast to {wanted.dtype} without loss"
+
+
+def _numeric_kind(dtype: str) -> str:
+    return (
+        "float"
+        if "float" in dtype
+        else "complex"
+        if dtype.startswith("complex")
+        else "quantised"
+        if dtype.startswith("q")
+        else "int"
+    )
+
+
+def _modules(keys: Iterable[str]) -> set[str]:
+    """All dotted module paths above `keys`."""
+    paths: set[str] = set()
+    for key in keys:
+        parts = key.split(".")
+        paths.update(".".join(parts[:depth]) for depth in range(1, len(parts)))
+    return paths
+
+
+_NUMBERED = re.compile(r"^(.*?)\d+$")
+
+
+def _inside(key: str, parts: set[str], architecture: Architecture) -> bool:
+    """Whether `key` lies inside a module of the model that the file fills, its head excepted."""
+    head = {part.rsplit(".", 1)[0] for part in architecture.head}
+    path = key.split(".")
+    top = path[0]
+    if any(top == module or key.startswith(module + ".") for module in head):
+        return False
+    wrapped = len({name.split(".")[0] for name in architecture.tree}) == 1
+    if not wrapped:
+        return top in parts
+    return len(path) > 2 and ".".join(path[:2]) in parts
+
+
+def continues_beyond(alignment: Alignment) -> tuple[str, ...]:
+    """Numbered parts of the file that follow on parts of the model: `layer3` where the model ends with `layer2`."""
+    tops = dict.fromkeys(name.split(".")[0] for name in alignment.architecture.tree)
+    stems = {found[1] for top in tops if (found := _NUMBERED.match(top))}
+    beyond = dict.fromkeys((pair.renamed or "").split(".")[0] for pair in alignment.rows(Status.UNEXPECTED))
+    return tuple(
+        top for top in beyond if top not in tops and (found := _NUMBERED.match(top)) and found[1] and found[1] in stems
+    )
+
+
+def named(keys: Sequence[str], limit: int = 3) -> str:
+    """`fc.weight and fc.bias`-like text for a sentence: whole modules where there are many keys."""
+    if len(keys) <= limit:
+        return ", ".join(visible(key, 80) for key in keys)
+    modules = dict.fromkeys(key.rsplit(".", 1)[0] if "." in key else key for key in keys)
+    return listed(modules, limit) if len(modules) <= limit else f"{plural(len(keys), 'tensor')} ({listed(modules, 2)})"

@@ -1,0 +1,46 @@
+"""The command line: `main(argv)` is the same thing in process.
+
+Exit 0: done. 1: done, but the verdict is not complete. 2: refused, with one sentence on standard error (and, with
+`--json`, the sentence and its diagnosis on standard output too).
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from importlib import import_module
+
+from ckpt_explorer.cli.arguments import parser
+from ckpt_explorer.cli.output import warn, write_json
+from ckpt_explorer.errors import CheckpointExplorerError, RefusedFile
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status. Only JSON goes to standard output under `--json`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = Namespace(json="--json" in words, file=None)
+    try:
+        arguments = parser().parse_args(words, arguments)
+        command = import_module(f"ckpt_explorer.cli.{arguments.command}")
+        return int(command.run(arguments))
+    except CheckpointExplorerError as error:
+        return _refused(error, arguments)
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read the output has gone; Python would complain once more at exit
+        return 1
+    except KeyboardInterrupt:
+        warn("Abandoned.")
+        return 130
+
+
+def _refused(error: CheckpointExplorerError, arguments: Namespace) -> int:
+    sentence = " ".join(str(error).split())
+    if arguments.json:
+        found = [error.diagnosis] if isinstance(error, RefusedFile) else []
+        rows = [{"id": row.id, "says": row.says, "next": row.next} for row in found]
+        write_json({"file": arguments.file, "refused": sentence, "diagnoses": rows})
+    warn(sentence)
+    return 2

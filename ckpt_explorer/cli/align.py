@@ -1,0 +1,83 @@
+"""align: the keys of the file held against a network, through the rules."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from ckpt_explorer.alignment import Status, Verdict
+from ckpt_explorer.cli.journey import proposed
+from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
+from ckpt_explorer.proposal import Proposal
+from ckpt_explorer.text import plural, shape_as_text
+
+SHOWN = 20
+SYMBOLS = {
+    Status.MATCHED: "●",
+    Status.ADAPTED: "◑",
+    Status.SHAPE_MISMATCH: "≠",
+    Status.MISSING: "−",
+    Status.UNEXPECTED: "+",
+    Status.IGNORED: "·",
+}
+
+
+def run(arguments: Namespace) -> int:
+    """Carry out `align`; returns the exit status: 0 when the verdict is complete, else 1."""
+    proposal = proposed(arguments)
+    if arguments.json:
+        write_json(as_json(proposal))
+    else:
+        write_alignment(proposal)
+        write_rows(proposal)
+    return exit_status(proposal)
+
+
+def exit_status(proposal: Proposal) -> int:
+    """0 for a complete verdict, 1 for any other."""
+    return 0 if proposal.alignment.verdict is Verdict.COMPLETE else 1
+
+
+def as_json(proposal: Proposal) -> dict[str, Any]:
+    """The answer of `align --json`."""
+    return {
+        **proposal.alignment.as_json(),
+        "alternatives": [row.as_json() for row in proposal.alternatives],
+        "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in proposal.diagnoses],
+    }
+
+
+def write_alignment(proposal: Proposal) -> None:
+    """The verdict, the rules and what was noticed, as text."""
+    alignment = proposal.alignment
+    write_line(f"{alignment.verdict.upper()}  {alignment.says}")
+    write_line(
+        "  ".join(f"{SYMBOLS[status]} {alignment.summary[str(status).replace(' ', '_')]} {status}" for status in Status)
+    )
+    if alignment.rules:
+        write_heading("Rules")
+        write_table(
+            (str(position), str(rule), plural(row.count, "key") if row.count else "touches nothing")
+            for position, (rule, row) in enumerate(zip(alignment.rules, alignment.renaming.touched, strict=True), 1)
+        )
+    for diagnosis in proposal.diagnoses:
+        write_line(f"! {diagnosis}")
+
+
+def write_rows(proposal: Proposal) -> None:
+    """The rows that do not fit, as text; those that do are only counted above."""
+    for status in (Status.SHAPE_MISMATCH, Status.MISSING, Status.UNEXPECTED, Status.ADAPTED):
+        rows = [pair for pair in proposal.alignment.rows(status) if not pair.is_counter]
+        if not rows:
+            continue
+        write_heading(f"{SYMBOLS[status]} {status}")
+        write_table(
+            (
+                pair.checkpoint or "–",
+                pair.model or pair.renamed or "–",
+                f"{shape_as_text(pair.checkpoint_shape)} / {shape_as_text(pair.model_shape)}",
+            )
+            for pair in rows[:SHOWN]
+        )
+        if len(rows) > SHOWN:
+            write_line(f"  ... {len(rows) - SHOWN:,} more: --json lists all")

@@ -1,0 +1,104 @@
+"""The command line's arguments, as a table of commands and the options that they share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from ckpt_explorer.errors import CheckpointExplorerError
+
+
+class UsageError(CheckpointExplorerError):
+    """The command line itself is wrong."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that refuses in one sentence, instead of a usage block."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse; `main` prints the sentence and exits with 2."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.")
+
+
+def parser() -> OneLineParser:
+    """The parser of all commands."""
+    top = OneLineParser(
+        prog="python -m ckpt_explorer",
+        description="Open a PyTorch checkpoint without running it, make it fit, and try it.",
+    )
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="inspect | align | convert | predict", parser_class=OneLineParser
+    )
+
+    inspect = commands.add_parser("inspect", help="what the file is, what it holds, which networks it could be")
+    _common(inspect)
+    inspect.add_argument("--state-dict", metavar="PATH", help="list the tensors of the state dict at this dotted path")
+
+    align = commands.add_parser("align", help="line the keys up against a network")
+    _common(align)
+    _target(align)
+
+    convert = commands.add_parser("convert", help="write a flat state dict under the network's own keys")
+    _common(convert)
+    convert.add_argument("out", metavar="OUT", help="the file to write: .pth or .safetensors")
+    _target(convert)
+    convert.add_argument("--dtype", help="cast floating tensors: float32, float16, bfloat16 or float64")
+
+    predict = commands.add_parser("predict", help="classify pictures; without a picture, check the output's shape")
+    _common(predict)
+    predict.add_argument("images", nargs="*", metavar="IMAGE")
+    _target(predict)
+    _inference(predict)
+    return top
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="the checkpoint")
+    command.add_argument("--json", action="store_true", help="write JSON, and only JSON, to standard output")
+
+
+def _target(command: argparse.ArgumentParser) -> None:
+    target = command.add_mutually_exclusive_group()
+    target.add_argument(
+        "--arch", metavar="NAME", help="a network by name, such as resnet50, resnet20_cifar_a or custom"
+    )
+    target.add_argument(
+        "--model", metavar="FILE.py:CALLABLE", help="your own class, also package.module:callable; its code runs"
+    )
+    target.add_argument("--reference", metavar="FILE", help="the key tree of another checkpoint")
+    command.add_argument(
+        "--num-classes", type=int, metavar="N", help="classes of the network; read from the file by default"
+    )
+    command.add_argument(
+        "--in-channels", type=int, metavar="N", help="input channels of the network; read from the file by default"
+    )
+    command.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of the network, such as stride_in_1x1=yes",
+    )
+    command.add_argument("--state-dict", metavar="PATH", help="the state dict at this dotted path of the file")
+    rules = command.add_mutually_exclusive_group()
+    rules.add_argument("--rules", metavar="RULES.json", help="use these rules, a JSON list or one rule a line")
+    rules.add_argument("--no-suggest", action="store_true", help="use no rules at all")
+
+
+def _inference(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--labels", metavar="FILE|SET", help="class names: a text or JSON file, or imagenet, cifar10, cifar100, digits"
+    )
+    command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
+    command.add_argument("--dtype", help="run the network in float32, float16, bfloat16 or float64")
+    command.add_argument("--top", type=int, default=5, metavar="K", help="classes to show for each picture")
+    command.add_argument("--batch-size", type=int, default=32, metavar="N")
+    command.add_argument(
+        "--strict", action="store_true", help="refuse anything missing, unexpected or of another shape"
+    )
+    command.add_argument("--preprocess", metavar="NAME", help="imagenet, cifar10, inception, caffe, none, ...")
+    command.add_argument("--size", type=int, metavar="N", help="side of the square input in pixels")
+    command.add_argument("--resize", type=int, metavar="N", help="shorter side before the centre is cut, in pixels")
+    command.add_argument("--mean", metavar="R,G,B", help="of values 0 to 1")
+    command.add_argument("--std", metavar="R,G,B")
+    command.add_argument("--bgr", action="store_true", default=None, help="blue first, as in Caffe")

@@ -1,0 +1,42 @@
+"""Writing to the terminal: JSON that is strict, and text whose control characters are shown as what they are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ckpt_explorer.text import visible
+
+
+def write_json(answer: Any) -> None:
+    """One JSON document on standard output; NaN and Infinity are refused, as they are no JSON."""
+    sys.stdout.write(json.dumps(answer, allow_nan=False, ensure_ascii=True, default=str) + "\n")
+
+
+def write_line(text: str = "") -> None:
+    """One line of text on standard output."""
+    sys.stdout.write(visible(text, 2000) + "\n")
+
+
+def write_heading(text: str) -> None:
+    """A heading with an empty line above it."""
+    sys.stdout.write("\n")
+    write_line(text)
+
+
+def warn(text: str) -> None:
+    """One line of text on standard error."""
+    sys.stderr.write(visible(text, 2000) + "\n")
+
+
+def write_table(rows: Iterable[Sequence[str]], indent: str = "  ") -> None:
+    """Rows in columns as wide as their widest cell, the last one free."""
+    cells = [[visible(cell, 200) for cell in row] for row in rows]
+    if not cells:
+        return
+    widths = [max(len(row[column]) for row in cells if column < len(row)) for column in range(max(map(len, cells)))]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        sys.stdout.write(f"{indent}{line.rstrip()}\n")

@@ -1,0 +1,138 @@
+"""predict: pictures through the network; without a picture, the shape check of the how-tos."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from ckpt_explorer.alignment import Verdict
+from ckpt_explorer.api import input_channels, predict, predict_random, usual_preprocessing
+from ckpt_explorer.cli.align import exit_status
+from ckpt_explorer.cli.journey import proposed
+from ckpt_explorer.cli.output import warn, write_json, write_line, write_table
+from ckpt_explorer.errors import InferenceError, LabelsError
+from ckpt_explorer.evidence import Trust, check_values, trust
+from ckpt_explorer.inference.label_sets import LABEL_SETS
+from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
+from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, values_from_text
+from ckpt_explorer.loading import LoadedModel, load
+from ckpt_explorer.text import visible
+
+
+def run(arguments: Namespace) -> int:
+    """Carry out `predict`; returns the exit status: 0 when the verdict is complete and the answers are worth something."""
+    proposal = proposed(arguments)
+    complete = proposal.alignment.verdict is Verdict.COMPLETE
+    loaded = load(proposal.alignment, device=arguments.device, dtype=arguments.dtype, strict=arguments.strict)
+    judged = trust(loaded)
+    steps = given_preprocessing(arguments, loaded)
+    names = given_labels(arguments.labels, loaded)
+    answer: dict[str, Any] = {
+        "architecture": loaded.architecture.as_json(),
+        "verdict": str(proposal.alignment.verdict),
+        "device": loaded.device,
+        "preprocess": steps.as_json(),
+        "evidence": {**judged.as_json(), "values": check_values(loaded).as_json()},
+        "load": loaded.report.as_json(),
+        "predictions": [],
+    }
+    if not arguments.json:
+        _write_trust(loaded, judged, complete, proposal.alignment.says)
+    failed = 0
+    if arguments.images:
+        rows = predict(
+            loaded,
+            arguments.images,
+            preprocessing=steps,
+            labels=names,
+            top=arguments.top,
+            batch_size=arguments.batch_size,
+        )
+        failed = sum(isinstance(row, FailedImage) for row in rows)
+        if failed == len(rows):
+            raise InferenceError(" ".join(row.says for row in rows[:1] if isinstance(row, FailedImage)))
+        answer["predictions"] = [row.as_json() for row in rows]
+        _write_answers(rows, steps, arguments.json)
+    else:
+        check = predict_random(loaded, arguments.size)
+        answer["random_check"] = check.as_json()
+        if not arguments.json:
+            write_line(check.says)
+    if arguments.json:
+        write_json(answer)
+    return max(exit_status(proposal), int(judged.level != "answers"), int(failed > 0))
+
+
+def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocessing:
+    """The preprocessing of the arguments; what they leave open is the network's usual one."""
+    values = {"mean": arguments.mean, "std": arguments.std}
+    free = {name: values_from_text(text) for name, text in values.items() if text is not None}
+    given = (
+        arguments.preprocess
+        or any(value is not None for value in (arguments.size, arguments.resize, arguments.bgr))
+        or free
+    )
+    usual = usual_preprocessing(loaded)
+    if not given:
+        return usual
+    size = arguments.size or (usual.size if arguments.preprocess is None else None)
+    return preprocessing(
+        arguments.preprocess or (usual.name if usual.name != "custom" else "imagenet"),
+        size=size,
+        resize=arguments.resize,
+        mean=free.get("mean"),
+        std=free.get("std"),
+        bgr=arguments.bgr,
+        channels=input_channels(loaded),
+    )
+
+
+def given_labels(given: str | None, loaded: LoadedModel) -> tuple[str, ...] | None:
+    """The class names of `--labels`: a known set by name, or a file; checked against the network's class count."""
+    if given is None:
+        return None
+    if given in LABEL_SETS:
+        names = labels(given)
+    else:
+        path = Path(given)
+        try:
+            names = labels_from_bytes(path.read_bytes(), path.name)
+        except OSError as error:
+            raise LabelsError(f"The labels file {visible(given)} can't be read: {error.strerror}.") from None
+    if loaded.architecture.num_classes:
+        check_labels(names, loaded.architecture.num_classes, Path(given).name)
+    return names
+
+
+def _write_trust(loaded: LoadedModel, judged: Trust, complete: bool, says: str) -> None:
+    write_line(f"{loaded.architecture.name} on {loaded.device}: {loaded.report}")
+    if not complete:
+        write_line(f"! {says}")
+    for sentence in judged.says:
+        if sentence != says:
+            write_line(f"! {sentence}")
+
+
+def _write_answers(rows: list[Prediction | FailedImage], steps: Preprocessing, as_json: bool) -> None:
+    for row in rows:
+        if isinstance(row, FailedImage):
+            warn(row.says)
+    if as_json:
+        return
+    write_line(f"Preprocessing {steps}")
+    for row in rows:
+        if isinstance(row, Prediction):
+            write_line(f"{row.image}  output {row.output_shape}  {row.milliseconds:.1f} ms")
+            write_table(
+                (
+                    (
+                        f"{score.index}",
+                        score.label or "",
+                        "–" if score.probability is None else f"{score.probability:.4f}",
+                    )
+                    for score in row.top
+                ),
+                indent="    ",
+            )

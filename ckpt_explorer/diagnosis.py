@@ -1,0 +1,170 @@
+"""What is the matter with this checkpoint and this network? Each situation is a row of a table: a test and a sentence.
+
+The ids are those of the catalogue of what goes wrong; F and P rows are found while reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ckpt_explorer.alignment import Alignment, KeyPair, Status, Verdict, named
+from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.errors import Diagnosis
+from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.suggestion.rules import Alternative
+from ckpt_explorer.text import plural, shape_as_text, visible
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a test may look at."""
+
+    checkpoint: Checkpoint
+    alignment: Alignment
+    candidates: tuple[Candidate, ...]
+    alternatives: tuple[Alternative, ...]
+
+    @property
+    def head_rows(self) -> list[KeyPair]:
+        """Rows of the model's last layer."""
+        head = set(self.alignment.architecture.head)
+        return [pair for pair in self.alignment.pairs if pair.model in head]
+
+
+def _container(case: Situation) -> Diagnosis | None:
+    path = case.alignment.state_dict.path
+    if not path:
+        return None
+    return Diagnosis(
+        "K1",
+        f"The weights lie under {visible(path)!r}, beside other things",
+        "the explorer takes them from there; in code, descend to it before load_state_dict.",
+    )
+
+
+def _lightning(case: Situation) -> Diagnosis | None:
+    if not any(entry.path == "pytorch-lightning_version" for entry in case.checkpoint.entries):
+        return None
+    return Diagnosis(
+        "K3",
+        "PyTorch Lightning wrote this file",
+        "its state dict has the attribute name of the network in front; the rules take it off.",
+    )
+
+
+def _prefix(case: Situation) -> Diagnosis | None:
+    for rule, touched in zip(case.alignment.rules, case.alignment.renaming.touched, strict=True):
+        if rule.kind == "strip prefix" and rule.enabled and touched.count:
+            return Diagnosis(
+                "K6",
+                f"{plural(touched.count, 'key')} stand behind the prefix {visible(rule.find)!r}, as a wrapper leaves it",
+                "the rule strips it exactly.",
+            )
+    return None
+
+
+def _copies(case: Situation) -> Diagnosis | None:
+    if not case.alternatives:
+        return None
+    others = named([f"{row.state_dict} {row.prefix}".strip() for row in case.alternatives])
+    return Diagnosis(
+        "K9",
+        f"The file holds the network more than once ({others})",
+        "choose the copy to load; averaged and raw weights can differ in accuracy.",
+    )
+
+
+def _counters(case: Situation) -> Diagnosis | None:
+    if case.alignment.verdict is Verdict.INCOMPATIBLE or not any(
+        pair.is_counter for pair in case.alignment.rows(Status.MISSING)
+    ):
+        return None
+    return Diagnosis(
+        "V3",
+        "num_batches_tracked is not in the file, as torch before 0.4.1 wrote it",
+        "nothing depends on it; it starts at 0.",
+    )
+
+
+def _class_count(case: Situation) -> Diagnosis | None:
+    for pair in case.head_rows:
+        ours, theirs = pair.checkpoint_shape, pair.model_shape
+        if pair.status is Status.SHAPE_MISMATCH and ours and theirs and ours[1:] == theirs[1:]:
+            return Diagnosis(
+                "A10",
+                f"Only the class count differs: {visible(pair.name)} is {shape_as_text(ours)} in the file and {shape_as_text(theirs)} in the network",
+                f"build the network with {ours[0]:,} classes, or load partially and train a new head.",
+            )
+    return None
+
+
+def _no_head(case: Situation) -> Diagnosis | None:
+    rows = [pair for pair in case.head_rows if not pair.is_counter]
+    if (
+        not rows
+        or any(pair.status is not Status.MISSING for pair in rows)
+        or case.alignment.verdict is Verdict.INCOMPATIBLE
+    ):
+        return None
+    return Diagnosis(
+        "A11",
+        "The file has no last layer for this network",
+        "use the features, or train a head: class answers would be random.",
+    )
+
+
+def _strangers(case: Situation) -> Diagnosis | None:
+    if not case.alignment.strangers:
+        return None
+    return Diagnosis(
+        "A7",
+        f"The file holds learned tensors inside the network that it has no place for: {named(case.alignment.strangers)}",
+        "find the class that this file was trained with, and give it as your own; a partial load would compute something else.",
+    )
+
+
+def _no_resnet(case: Situation) -> Diagnosis | None:
+    if case.candidates:
+        return None
+    return Diagnosis(
+        "F14",
+        "No residual stages were found in this state dict",
+        "choose another state dict of the file, or give the class it was trained with.",
+    )
+
+
+def _half(case: Situation) -> Diagnosis | None:
+    halves = {info.dtype for info in case.alignment.state_dict.values()} & {"float16", "bfloat16"}
+    if not halves:
+        return None
+    return Diagnosis(
+        "D5",
+        f"The weights are saved in half precision ({', '.join(sorted(halves))})",
+        "they are cast to float32 for the CPU, which loses nothing.",
+    )
+
+
+TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
+    _no_resnet,
+    _strangers,
+    _container,
+    _lightning,
+    _prefix,
+    _copies,
+    _class_count,
+    _no_head,
+    _counters,
+    _half,
+)
+
+
+def diagnoses_of(
+    checkpoint: Checkpoint,
+    alignment: Alignment,
+    candidates: tuple[Candidate, ...],
+    alternatives: tuple[Alternative, ...],
+) -> tuple[Diagnosis, ...]:
+    """What is to be said of this checkpoint and this network, in the order of the table."""
+    case = Situation(checkpoint, alignment, candidates, alternatives)
+    return tuple(found for test in TESTS if (found := test(case)))

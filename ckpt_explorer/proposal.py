@@ -1,0 +1,70 @@
+"""propose(): what to do with a checkpoint when nobody has said anything: which state dict, which network, which rules.
+
+The pages and the command line begin with the same proposal, so that they give the same answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ckpt_explorer.alignment import Alignment, align
+from ckpt_explorer.architectures.architecture import Architecture
+from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.diagnosis import diagnoses_of
+from ckpt_explorer.errors import Diagnosis
+from ckpt_explorer.rules import RuleSet
+from ckpt_explorer.suggestion import Candidate, identify, suggest
+from ckpt_explorer.suggestion.rules import Alternative
+
+FALLBACK = "resnet50"
+"""The network to hold a file against that looks like no ResNet at all: the one that most people mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A checkpoint held against a network, with the candidates and other readings that there were."""
+
+    checkpoint: Checkpoint
+    candidates: tuple[Candidate, ...]
+    architecture: Architecture
+    alternatives: tuple[Alternative, ...]
+    alignment: Alignment
+    diagnoses: tuple[Diagnosis, ...]
+
+
+def propose_architecture(candidates: tuple[Candidate, ...]) -> Architecture:
+    """The best candidate's network, or the fallback where the file looks like no ResNet.
+
+    A candidate that can't be built as it is (a structure beyond what a network can have) gives way to the next.
+    """
+    from ckpt_explorer.architectures import architecture
+    from ckpt_explorer.errors import ArchitectureError
+
+    for candidate in candidates:
+        try:
+            return candidate.architecture
+        except ArchitectureError:
+            continue
+    return architecture(FALLBACK)
+
+
+def propose(
+    checkpoint: Checkpoint,
+    *,
+    architecture: Architecture | None = None,
+    rules: RuleSet | None = None,
+    suggest_rules: bool = True,
+) -> Proposal:
+    """Choose what was not given: the network by `identify`, the rules by `suggest`; then align.
+
+    `rules` that are given are used alone. Raises what `align` raises.
+    """
+    if rules is not None and rules.taken_from is not None:
+        checkpoint = checkpoint.select(rules.taken_from)
+    candidates = identify(checkpoint.state_dict)
+    chosen = architecture or propose_architecture(candidates)
+    suggestion = suggest(checkpoint, chosen)
+    in_force = rules if rules is not None else suggestion.rules if suggest_rules else RuleSet()
+    alignment = align(checkpoint, chosen, in_force)
+    found = diagnoses_of(checkpoint, alignment, candidates, suggestion.alternatives)
+    return Proposal(checkpoint, candidates, chosen, suggestion.alternatives, alignment, (*checkpoint.diagnoses, *found))

@@ -1,0 +1,231 @@
+"""suggest(): the rules that make a state dict fit a network.
+
+Here: the prefix under which the network stands in the file, wrapper segments inside of keys, and the common other
+names of head, shortcut and norm. Each rule is kept only when more of the model is filled with it than without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ckpt_explorer.architectures.architecture import Architecture
+from ckpt_explorer.checkpoint import Checkpoint, StateDict
+from ckpt_explorer.errors import RuleError
+from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.suggestion.names import canonical, renames_between
+from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS, Votes, vote
+from ckpt_explorer.text import plural
+
+ANOTHER_COPY = 0.8
+"""A second place counts as a copy of the network when it holds at least this share of the keys of the first."""
+
+LEFTOVERS = ("total_ops", "total_params")
+"""Keys that a tool left in the model when it was saved: thop's counts of operations."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of the file: a second copy of the network, at a state dict's path and below a prefix."""
+
+    state_dict: str
+    prefix: str
+    says: str
+
+    def as_json(self) -> dict[str, str]:
+        """The alternative as `align --json` lists it."""
+        return {"state_dict": self.state_dict, "prefix": self.prefix, "says": self.says}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Rules that make the file fit, and other readings of it."""
+
+    rules: RuleSet
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def suggest_rules(state_dict: StateDict, architecture: Architecture) -> RuleSet:
+    """The rules that make `state_dict` fit `architecture`; empty where none helps. See `suggest`."""
+    return suggest(state_dict, architecture).rules
+
+
+def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Suggestion:
+    """The rules that make the file fit `architecture`, and the other copies of the network in it.
+
+    No tensor is read: keys and shapes decide. What does not fit with these rules is left as it is.
+    """
+    state_dict = source.state_dict if isinstance(source, Checkpoint) else source
+    search = _Search(state_dict, architecture)
+    search.run()
+    alternatives = search.copies
+    if isinstance(source, Checkpoint):
+        alternatives = [*alternatives, *_other_state_dicts(source)]
+    return Suggestion(search.rules, tuple(alternatives))
+
+
+class _Search:
+    """The greedy search: a rule list that grows while the count of filled keys grows."""
+
+    def __init__(self, state_dict: StateDict, architecture: Architecture) -> None:
+        self.state_dict = state_dict
+        self.architecture = architecture
+        self.rules = RuleSet()
+        self.copies: list[Alternative] = []
+        self.score = self._scored(self.rules)
+
+    def run(self) -> None:
+        if self.score < self._best_possible():
+            self._remove_inner_wrappers()
+            votes = vote(
+                {key: canonical(key) for key in self._names()}, {key: canonical(key) for key in self.architecture.tree}
+            )
+            if votes and votes[0].keys:
+                self._prefix(votes[0])
+                self._renames(votes[0].model_prefix)
+                self._add_prefix(votes[0].model_prefix)
+                self._drop_copies(votes)
+        self._drop_leftovers()
+
+    def _best_possible(self) -> float:
+        return float(len(self.architecture.tree))
+
+    def _names(self) -> list[str]:
+        return [row.renamed for row in self.rules.apply(self.state_dict).keys if row.renamed is not None]
+
+    def _scored(self, rules: RuleSet) -> float:
+        """How many of the model's keys are filled; a last layer of another class count is half a fit."""
+        try:
+            rows = rules.apply(self.state_dict).keys
+        except RuleError:
+            return -1.0
+        score = 0.0
+        tree = self.architecture.tree
+        for row in rows:
+            wanted = tree.get(row.renamed) if row.renamed is not None else None
+            if wanted is None:
+                continue
+            shape = self.state_dict[row.key].shape
+            if shape == wanted.shape:
+                score += 1
+            elif len(shape) == len(wanted.shape) and shape[1:] == wanted.shape[1:]:
+                score += 0.5
+        return score
+
+    def _keep(self, rule: Rule, needed: float = 0.5) -> bool:
+        """Keep `rule` when at least `needed` more keys are filled with it."""
+        rules = self.rules.added(rule)
+        score = self._scored(rules)
+        if score < self.score + needed:
+            return False
+        self.rules, self.score = rules, score
+        return True
+
+    def _remove_inner_wrappers(self) -> None:
+        """Wrapper segments inside of keys; those at the very front are a prefix like any other."""
+        names = self._names()
+        for segment in INNER_WRAPPERS:
+            inside = [name for name in names if f".{segment}." in without_front_wrappers(name)]
+            if inside:
+                self.rules = self.rules.added(
+                    Rule("remove segment", segment, why=f"a wrapper left it inside {plural(len(inside), 'key')}")
+                )
+                names = self._names()
+        self.score = self._scored(self.rules)
+
+    def _prefix(self, best: Votes) -> None:
+        prefix = best.file_prefix
+        if not prefix:
+            return
+        strip = Rule("strip prefix", prefix, why=f"{plural(best.keys, 'key')} of the network stand behind it")
+        if self._scored(self.rules.added(strip)) < 0:
+            self._drop_second_names(prefix, best.model_prefix)
+        self.rules = self.rules.added(strip)
+        self.score = self._scored(self.rules)
+
+    def _drop_second_names(self, prefix: str, model_prefix: str) -> None:
+        """Drop parts outside `prefix` that have the names the prefix hides: the same network under a second name."""
+        tops = {key[len(model_prefix) :].split(".")[0] for key in self.architecture.tree}
+        outside = dict.fromkeys(name.split(".")[0] for name in self._names() if not name.startswith(prefix))
+        for top in outside:
+            if top in tops:
+                why = f"the same part stands behind {prefix!r}, which is the whole network"
+                self.rules = self.rules.added(Rule("drop", f"^{top}.", why=why))
+
+    def _renames(self, model_prefix: str) -> None:
+        """Names that differ; compared in the model's own keys, which may themselves stand behind a prefix."""
+        if model_prefix:
+            self.rules = self.rules.added(Rule("add prefix", model_prefix))
+            self.score = self._scored(self.rules)
+        target = set(self.architecture.tree)
+        for rule in renames_between(set(self._names()), target):
+            if not self._forces(rule):
+                self._keep(rule)
+
+    def _forces(self, rule: Rule) -> bool:
+        """Whether `rule` would press a key into a place of another size: half a layer is worse than none of it."""
+        position = len(self.rules)
+        try:
+            rows = self.rules.added(rule).apply(self.state_dict).keys
+        except RuleError:
+            return True
+        for row in rows:
+            wanted = self.architecture.tree.get(row.renamed) if row.renamed and position in row.rules else None
+            if wanted is not None and self.state_dict[row.key].shape[1:] != wanted.shape[1:]:
+                return True
+        return False
+
+    def _add_prefix(self, model_prefix: str) -> None:
+        """Give the prefix its reason, now that it is known whether it helps."""
+        for position, rule in enumerate(self.rules):
+            if model_prefix and rule == Rule("add prefix", model_prefix):
+                self.rules = self.rules.replaced(
+                    position, Rule("add prefix", model_prefix, why="the model keeps the network behind it")
+                )
+
+    def _drop_copies(self, votes: list[Votes]) -> None:
+        best = votes[0]
+        for other in votes[1:]:
+            same_model = other.model_prefix == best.model_prefix
+            apart = not other.file_prefix.startswith(best.file_prefix or "\x00") and not best.file_prefix.startswith(
+                other.file_prefix
+            )
+            if not same_model or other.keys < ANOTHER_COPY * best.keys:
+                continue
+            if other.file_prefix and (apart or not best.file_prefix):
+                self.copies.append(
+                    Alternative(
+                        self.state_dict.path,
+                        other.file_prefix,
+                        f"another copy of the network, {plural(other.keys, 'key')}",
+                    )
+                )
+                dropped = self.rules.added(Rule("drop", f"^{other.file_prefix}", why="another copy of the network"))
+                if (
+                    self._scored(dropped) >= self.score
+                    and "{" not in other.file_prefix
+                    and "*" not in other.file_prefix
+                ):
+                    self.rules = dropped
+
+    def _drop_leftovers(self) -> None:
+        for leaf in LEFTOVERS:
+            if leaf not in self.architecture.tree and any(name.rsplit(".", 1)[-1] == leaf for name in self._names()):
+                self.rules = self.rules.added(Rule("drop", f"{leaf}$", why="counts that a profiler left in the model"))
+
+
+def without_front_wrappers(key: str) -> str:
+    """`key` without the wrapper segments that it begins with, behind a leading dot."""
+    parts = key.split(".")
+    while len(parts) > 1 and parts[0] in INNER_WRAPPERS:
+        parts.pop(0)
+    return "." + ".".join(parts)
+
+
+def _other_state_dicts(checkpoint: Checkpoint) -> list[Alternative]:
+    """State dicts of the file that hold as many tensors as the selected one."""
+    chosen = checkpoint.state_dict
+    return [
+        Alternative(other.path, "", f"another state dict of {plural(len(other), 'tensor')}")
+        for other in checkpoint.state_dicts
+        if other is not chosen and len(other) >= ANOTHER_COPY * len(chosen)
+    ]

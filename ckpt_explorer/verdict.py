@@ -1,0 +1,41 @@
+"""The verdict in words: what is wrong, and what can be trusted."""
+
+from __future__ import annotations
+
+from ckpt_explorer.alignment import Alignment, Status, Verdict, continues_beyond, is_counter, named
+from ckpt_explorer.text import plural, visible
+
+
+def explain(alignment: Alignment) -> str:
+    """The verdict and its reason, in one or two sentences for a person."""
+    return " ".join(part for part in (_first(alignment), _also(alignment)) if part)
+
+
+def _first(alignment: Alignment) -> str:
+    name = visible(alignment.architecture.name)
+    wanted = [key for key in alignment.architecture.tree if not is_counter(key)]
+    filled = len(wanted) - len(alignment.unfilled)
+    share = f"{filled:,} of {plural(len(wanted), 'tensor')}"
+    if alignment.verdict is Verdict.COMPLETE:
+        return f"Every parameter and buffer of {name} comes from the file ({share})."
+    if alignment.verdict is Verdict.PARTIAL:
+        return f"The trunk of {name} is filled ({share}); {named(alignment.unfilled)} would be random, so class answers mean nothing."
+    if not filled:
+        return f"Nothing of {name} is filled: no key of the file, with these rules, is a key of the network."
+    if alignment.strangers:
+        kept = "" if alignment.unfilled else " although every key of the network is filled"
+        return f"This is another network than {name}{kept}: {named(alignment.strangers)} of the file lies inside it and has no place there."
+    return f"{share.capitalize()} of {name} come from the file; {named(alignment.unfilled)} would be random inside the trunk, so no answer could be trusted."
+
+
+def _also(alignment: Alignment) -> str:
+    notes = []
+    beyond = continues_beyond(alignment)
+    if beyond and alignment.verdict is not Verdict.INCOMPATIBLE:
+        notes.append(
+            f"The file goes on with {named(beyond)}, which this network does not have: its features are those of an earlier stage."
+        )
+    counters = [pair for pair in alignment.rows(Status.MISSING) if pair.is_counter]
+    if counters and alignment.verdict is not Verdict.INCOMPATIBLE:
+        notes.append(f"{plural(len(counters), 'counter')} num_batches_tracked, which no output depends on, start at 0.")
+    return " ".join(notes)
