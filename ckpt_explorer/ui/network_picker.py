@@ -1,0 +1,173 @@
+"""Which state dict, which network, and the network's options: the choices that change everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ckpt_explorer.architectures.residual import NAMES
+from ckpt_explorer.architectures.spec import CUSTOM_FIELDS, NAMED_SPECS, ResNetSpec, SpecField, options_of
+from ckpt_explorer.errors import ArchitectureError, CheckpointExplorerError
+from ckpt_explorer.reading import open_checkpoint
+from ckpt_explorer.text import plural, visible
+from ckpt_explorer.ui import plain
+from ckpt_explorer.ui.operator import operator
+from ckpt_explorer.ui.session import Session, controlled, widget_value
+from ckpt_explorer.ui.target import Target
+from ckpt_explorer.ui.uploads import taken
+
+NAMED_OPTIONS = ("stride_in_1x1", "ceil_mode", "eps", "dilate")
+
+
+def show(here: Session) -> None:
+    """The choices, side by side."""
+    with st.container(key="choices"):
+        several = here.checkpoint is not None and len(here.checkpoint.state_dicts) > 1
+        columns = st.columns([2, 3, 1.2] if several else [3, 1.2], vertical_alignment="bottom")
+        if several:
+            with columns[0]:
+                _state_dict(here)
+        with columns[-2]:
+            _network(here)
+        with columns[-1], st.popover("Options", key="network-options", width="stretch"):
+            _options(here)
+        if here.target.kind == "reference":
+            _reference(here)
+
+
+def _state_dict(here: Session) -> None:
+    assert here.checkpoint is not None
+    labels = {
+        row.path: f"{visible(row.path) or 'the top'} · {plural(len(row), 'tensor')}"
+        for row in here.checkpoint.state_dicts
+    }
+    st.selectbox(
+        "State dict",
+        list(labels),
+        format_func=labels.__getitem__,
+        **controlled("state-dict", here.checkpoint.selected, here.select_state_dict),
+    )
+
+
+def _targets(here: Session) -> dict[str, tuple[Target, str]]:
+    """Every network on offer by name, with what is said of it: those that fit best first."""
+    found = {row.name: (Target.of(row), f"{row.score:.0%} agrees") for row in here.candidates}
+    own = [here.example.architecture] if here.example and here.example.architecture else []
+    seen = here.candidates[0] if here.candidates else None
+    classes, channels = (seen.num_classes, seen.in_channels) if seen else (None, None)
+    offered: dict[str, tuple[Target, str]] = {}
+    for name in (*operator().models, *own):
+        offered[name] = (Target("class", name), "your own class")
+    offered.update(found)
+    for name in NAMES:
+        kind = "custom" if name == "custom" else "named"
+        offered.setdefault(name, (Target("custom" if kind == "custom" else "named", name, classes, channels), ""))
+    offered["another checkpoint's keys"] = (Target("reference", "another checkpoint's keys"), "align and convert only")
+    return offered
+
+
+def _network(here: Session) -> None:
+    offered = _targets(here)
+
+    def choose(name: str) -> None:
+        here.choose(offered[name][0])
+
+    st.selectbox(
+        "Network",
+        list(offered),
+        format_func=lambda name: f"{visible(name)} · {offered[name][1]}" if offered[name][1] else visible(name),
+        **controlled("network", here.target.name, choose),
+    )
+
+
+def _options(here: Session) -> None:
+    """Class count, input channels and the fields of the network, each committed when its field is left."""
+    target = here.target
+    if target.kind == "reference":
+        plain.quiet("Another checkpoint's keys have no options.")
+        return
+    if target.kind == "class":
+        plain.quiet("Your own class: leave a field at 0 for the class's own value.")
+    _count(here, "num_classes", "Classes")
+    _count(here, "in_channels", "Input channels")
+    if target.kind == "class":
+        return
+    base = NAMED_SPECS.get(target.name, ResNetSpec())
+    values = {**options_of(base), **target.options}
+    wanted = [field for field in CUSTOM_FIELDS if field.name not in ("num_classes", "in_channels")]
+    for field in wanted if target.kind == "custom" else [field for field in wanted if field.name in NAMED_OPTIONS]:
+        _field(here, field, values[field.name])
+
+
+def _count(here: Session, name: str, label: str) -> None:
+    def change(value: int) -> None:
+        _commit(here, **{name: int(value) or None})
+
+    st.number_input(
+        label,
+        min_value=0,
+        max_value=1_000_000,
+        step=1,
+        **controlled(f"option-{name}", getattr(here.target, name) or 0, change),
+    )
+
+
+def _field(here: Session, field: SpecField, value: Any) -> None:
+    draft, complaint = here.drafts.get(f"option-{field.name}", (None, ""))
+
+    def change(given: Any) -> None:
+        try:
+            _commit(here, options={**here.target.options, field.name: given})
+            here.drafts.pop(f"option-{field.name}", None)
+        except ArchitectureError as error:
+            here.drafts[f"option-{field.name}"] = (given, str(error))
+
+    key = f"option-{field.name}"
+    if field.choices:
+        st.selectbox(field.label, field.choices, help=field.help, **controlled(key, draft or value, change))
+    elif isinstance(value, bool):
+        st.toggle(field.label, help=field.help, **controlled(key, value, change))
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        st.text_input(field.label, help=field.help, **controlled(key, draft if draft is not None else text, change))
+    if complaint:
+        plain.say(complaint, "error", key=f"option-{field.name}")
+
+
+def _commit(here: Session, **changes: Any) -> None:
+    """Choose the target with `changes`, if a network can be built of it.
+
+    Raises:
+        ArchitectureError: it can't, and the choice stays as it was.
+    """
+    target = here.target
+    values = {
+        "num_classes": target.num_classes,
+        "in_channels": target.in_channels,
+        "options": target.options,
+        **changes,
+    }
+    changed = Target(target.kind, target.name, **values)
+    changed.architecture(here.reference)
+    here.choose(changed)
+
+
+def _reference(here: Session) -> None:
+    """The other checkpoint, whose keys are the target."""
+
+    def take() -> None:
+        upload = widget_value(f"reference-{here.generation}")
+        if upload is None:
+            return
+        name, data = upload.name, taken(upload)
+        here.generation += 1
+        try:
+            here.reference = open_checkpoint(data, name)
+            here.choose(Target("reference", here.target.name, options={"file": name, "upload": here.generation}))
+        except CheckpointExplorerError as error:
+            here.message = ("error", str(error))
+
+    st.file_uploader("The other checkpoint", key=f"reference-{here.generation}", on_change=take, max_upload_size=None)
+    if here.reference is not None:
+        plain.quiet(f"Keys of {here.reference.name}")

@@ -1,0 +1,31 @@
+"""The one next step from Align, and what was noticed about the file and the network."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ckpt_explorer.diagnosis import diagnoses_of
+from ckpt_explorer.text import plural
+from ckpt_explorer.ui import journey, plain
+from ckpt_explorer.ui.session import Session
+
+
+def to_load(here: Session) -> None:
+    """The filled button: load what fits, or convert where there is no network to load."""
+    alignment = journey.aligned(here).alignment
+    filled = alignment.summary["matched"] + alignment.summary["adapted"]
+    reference = alignment.architecture.build is None
+    label = f"Convert {plural(filled, 'tensor')}" if reference else f"Load {plural(filled, 'tensor')}"
+    if st.button(label, type="primary", key="next", disabled=not filled):
+        st.switch_page("pages/load.py")
+
+
+def notes(here: Session) -> None:
+    """What was noticed, one sentence and one next step each."""
+    aligned = journey.aligned(here)
+    assert here.checkpoint is not None
+    found = diagnoses_of(here.checkpoint, aligned.alignment, here.candidates, aligned.suggestion.alternatives)
+    if found:
+        plain.heading("What was noticed")
+    for note in found:
+        plain.quiet(f"{note.says}: {note.next}")

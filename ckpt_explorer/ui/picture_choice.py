@@ -1,0 +1,204 @@
+"""Which pictures, how they are prepared, and what the classes are called."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ckpt_explorer.api import input_channels, usual_preprocessing
+from ckpt_explorer.errors import LabelsError, PreprocessingError
+from ckpt_explorer.examples import example_images
+from ckpt_explorer.inference.label_sets import LABEL_SETS
+from ckpt_explorer.inference.labels import check_labels, default_labels, labels, labels_from_bytes, labels_from_text
+from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, preprocessing, values_from_text
+from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.text import plural
+from ckpt_explorer.ui import plain
+from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled, widget_value
+from ckpt_explorer.ui.uploads import taken
+
+MAX_PICTURES = 2000
+EXAMPLE_PICTURES = (10, 360)
+
+
+def pictures(here: Session) -> None:
+    """The uploader, the example's own pictures, and the way to start over."""
+
+    def take() -> None:
+        for upload in widget_value(f"pictures-{here.generation}") or []:
+            if len(here.images) >= MAX_PICTURES:
+                here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
+                break
+            here.images[_free_name(here.images, upload.name)] = taken(upload)
+        here.generation += 1
+
+    st.file_uploader("Pictures", accept_multiple_files=True, key=f"pictures-{here.generation}", on_change=take)
+    with st.container(horizontal=True, key="picture-actions"):
+        if here.example is not None:
+            for count in EXAMPLE_PICTURES:
+                st.button(
+                    f"Take {count} held-out pictures",
+                    key=f"example-pictures-{count}",
+                    on_click=_take_examples,
+                    args=(here, count),
+                )
+        if here.images:
+            st.button(
+                f"Remove {plural(len(here.images), 'picture')}", key="remove-pictures", on_click=here.images.clear
+            )
+
+
+def _take_examples(here: Session, count: int) -> None:
+    """The example's pictures that were held out of training; ten are one of each digit."""
+    every = example_images()
+    step = max(len(every) // count, 1)
+    here.images = {path.name: path.read_bytes() for path in every[::step][:count]}
+
+
+def _free_name(images: dict[str, bytes], name: str) -> str:
+    free, number = name, 2
+    while free in images:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _filled_in(steps: Preprocessing, preset: str) -> StepsChoice:
+    return StepsChoice(preset, steps.size, _numbers(steps.mean), _numbers(steps.std), steps.bgr)
+
+
+def preprocessing_form(here: Session, loaded: LoadedModel) -> Preprocessing | None:
+    """The preprocessing as chosen; None, with a sentence, where it can't be used."""
+    channels = input_channels(loaded)
+    try:
+        usual = usual_preprocessing(loaded)
+    except PreprocessingError as error:
+        plain.say(str(error), "error", key="preprocessing")
+        return None
+    if here.steps is None:
+        here.steps = _filled_in(usual, here.example.preprocess if here.example else usual.name)
+    form = here.steps
+
+    def choose(name: str) -> None:
+        here.steps = _filled_in(
+            preprocessing(
+                name, size=form.size if PRESETS[name].values.size > 64 >= form.size else None, channels=channels
+            ),
+            name,
+        )
+
+    plain.heading("Preprocessing")
+    columns = [*st.columns([3, 1.2, 1], vertical_alignment="bottom"), *st.columns(2)]
+    columns[0].selectbox(
+        "Preset",
+        list(PRESETS),
+        format_func=lambda name: PRESETS[name].label,
+        **controlled("preset", form.preset if form.preset in PRESETS else "imagenet", choose),
+    )
+    columns[1].number_input(
+        "Size, px", 1, 4096, step=1, **controlled("size", form.size, lambda value: setattr(form, "size", int(value)))
+    )
+    columns[3].text_input("Mean", **controlled("mean", form.mean, lambda value: setattr(form, "mean", value)))
+    columns[4].text_input(
+        "Standard deviation", **controlled("std", form.std, lambda value: setattr(form, "std", value))
+    )
+    columns[2].toggle(
+        "BGR", disabled=channels != 3, **controlled("bgr", form.bgr, lambda value: setattr(form, "bgr", value))
+    )
+    try:
+        steps = preprocessing(
+            form.preset,
+            size=form.size,
+            mean=values_from_text(form.mean),
+            std=values_from_text(form.std),
+            bgr=form.bgr,
+            channels=channels,
+        )
+    except PreprocessingError as error:
+        plain.say(str(error), "error", key="preprocessing")
+        return None
+    plain.quiet(str(steps))
+    return steps
+
+
+SOURCES = ("numbers", *LABEL_SETS, "file", "pasted")
+_SPOKEN = {"numbers": "Class numbers only", "file": "A text or JSON file", "pasted": "Pasted here"}
+
+
+def labels_form(here: Session, loaded: LoadedModel) -> tuple[str, ...] | None:
+    """The class names as chosen; None, with a sentence where something is wrong with them: numbers are shown then."""
+    choice = here.labels
+    classes = loaded.architecture.num_classes
+    if choice.source == "numbers" and not choice.file_name and classes:
+        usual = here.example.labels if here.example else (default_labels(classes) or ("", None))[1]
+        if usual and len(usual) == classes:
+            here.labels = choice = LabelsChoice("file", tuple(usual), "the example" if here.example else "ImageNet")
+
+    def choose(source: str) -> None:
+        here.labels = LabelsChoice(
+            source, choice.names if source == choice.source else (), file_name="chosen", pasted=choice.pasted
+        )
+        if source == "pasted":
+            paste(choice.pasted)
+
+    def paste(text: str) -> None:
+        here.labels = LabelsChoice("pasted", (), "pasted list", text)
+
+    def take() -> None:
+        upload = widget_value(f"labels-{here.generation}")
+        if upload is None:
+            return
+        name, data = upload.name, taken(upload)
+        here.generation += 1
+        try:
+            here.labels = LabelsChoice("file", labels_from_bytes(data, name), name, choice.pasted)
+        except LabelsError as error:
+            here.message = ("error", str(error))
+
+    plain.heading("Class names")
+    columns = st.columns([2, 3], vertical_alignment="top")
+    columns[0].selectbox(
+        "Class names",
+        SOURCES,
+        label_visibility="collapsed",
+        format_func=lambda source: _SPOKEN.get(source, source),
+        **controlled("labels-source", choice.source, choose),
+    )
+    with columns[1]:
+        if choice.source == "file":
+            st.file_uploader(
+                "One name a line, or JSON",
+                key=f"labels-{here.generation}",
+                on_change=take,
+                label_visibility="collapsed",
+            )
+        elif choice.source == "pasted":
+            st.text_area(
+                "One name a line, or JSON",
+                placeholder="airplane\nautomobile\n…",
+                label_visibility="collapsed",
+                **controlled("labels-pasted", choice.pasted, paste),
+            )
+    return _checked(choice, classes)
+
+
+def _checked(choice: LabelsChoice, classes: int | None) -> tuple[str, ...] | None:
+    try:
+        if choice.source in LABEL_SETS:
+            names, called = labels(choice.source), choice.source
+        elif choice.source == "pasted" and choice.pasted.strip():
+            names, called = labels_from_text(choice.pasted, "The pasted list"), "The pasted list"
+        else:
+            names, called = choice.names, choice.file_name
+        if not names:
+            return None
+        if classes is not None:
+            check_labels(names, classes, called)
+    except LabelsError as error:
+        plain.say(f"{error} Class numbers are shown instead.", "error", key="labels")
+        return None
+    if choice.source == "file":
+        plain.quiet(f"{plural(len(names), 'name')} from {choice.file_name}")
+    return names

@@ -1,0 +1,221 @@
+"""The one owner of session state: what one browser tab has open, and nothing of any other's.
+
+What is large (the file, the network, the pictures) does not lie in `st.session_state`, which Streamlit keeps long
+after a tab was closed, but in a store of our own that lets go of it when the tab has been closed for a while. A
+connection that drops and comes back in that time finds everything as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from ckpt_explorer.alignment import Alignment
+from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.evidence import ValuesCheck
+from ckpt_explorer.examples import Example
+from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.suggestion import Candidate, Suggestion, identify
+from ckpt_explorer.ui.history import History
+from ckpt_explorer.ui.operator import operator
+from ckpt_explorer.ui.target import Target
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The alignment with the rules in force, what is wrong with the others, and what was suggested."""
+
+    alignment: Alignment
+    complaints: dict[int, str]
+    suggestion: Suggestion
+    history: History
+
+
+@dataclass
+class LoadChoice:
+    """How to load: None for `strict` and `device` leaves it to the verdict and to the machine."""
+
+    strict: bool | None = None
+    device: str | None = None
+    dtype: str = "float32"
+
+
+@dataclass
+class StepsChoice:
+    """The preprocessing form as it was filled in, also where it can't be used as it is."""
+
+    preset: str
+    size: int
+    mean: str
+    std: str
+    bgr: bool
+
+
+@dataclass
+class LabelsChoice:
+    """Which class names: a known set, `file` or `pasted`, with the names that were read and the text as typed."""
+
+    source: str = "numbers"
+    names: tuple[str, ...] = ()
+    file_name: str = ""
+    pasted: str = ""
+
+
+@dataclass
+class Session:
+    """Everything that one tab has open.
+
+    `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
+    `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
+    `generation` counts the uploads: a widget that was emptied gets a new name.
+    """
+
+    checkpoint: Checkpoint | None = None
+    example: Example | None = None
+    candidates: tuple[Candidate, ...] = ()
+    target: Target = field(default_factory=Target)
+    reference: Checkpoint | None = None
+    histories: dict[tuple[str, str], History] = field(default_factory=dict)
+    suggestions: dict[tuple[str, str], Suggestion] = field(default_factory=dict)
+    aligned: Aligned | None = None
+    aligned_for: object = None
+    load_choice: LoadChoice = field(default_factory=LoadChoice)
+    loaded: LoadedModel | None = None
+    loaded_as: object = None
+    values: ValuesCheck | None = None
+    images: dict[str, bytes] = field(default_factory=dict)
+    steps: StepsChoice | None = None
+    labels: LabelsChoice = field(default_factory=LabelsChoice)
+    answers: list[Prediction | FailedImage] | None = None
+    answers_for: object = None
+    stopped_for: object = None
+    drafts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    generation: int = 0
+    message: tuple[str, str] | None = None
+
+    def take(self, checkpoint: Checkpoint, example: Example | None = None) -> None:
+        """Make `checkpoint` the open one. Pictures and labels stay; rules and network belong to the file and go."""
+        self.checkpoint = checkpoint
+        self.example = example
+        self.candidates = identify(checkpoint.state_dict)
+        self.target = Target.proposed(self.candidates, example.architecture if example else "")
+        self.histories = {}
+        self.suggestions = {}
+        self.aligned = None
+        self.drafts = {}
+        self.steps = None
+        self.load_choice = LoadChoice()
+        self.forget_loaded()
+
+    def select_state_dict(self, path: str) -> None:
+        """Select another state dict of the open file, and propose a network for it anew."""
+        if self.checkpoint is None or path == self.checkpoint.selected:
+            return
+        self.checkpoint = self.checkpoint.select(path)
+        self.candidates = identify(self.checkpoint.state_dict)
+        self.target = Target.proposed(self.candidates, self.example.architecture if self.example else "")
+        self.forget_loaded()
+
+    def forget_loaded(self) -> None:
+        """Let go of the network and its answers."""
+        self.loaded = self.loaded_as = self.values = self.answers = self.answers_for = self.stopped_for = None
+
+    def choose(self, target: Target) -> None:
+        """Choose another network; the rules that were written for it before come back with it."""
+        if target != self.target:
+            self.target = target
+            self.forget_loaded()
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The open state dict and network, as a key: rules and suggestions belong to both."""
+        return (self.checkpoint.selected if self.checkpoint else "", self.target.key)
+
+
+class _Store:
+    """Sessions by id, each let go of `keep_seconds` after its tab was closed."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.timers: dict[str, threading.Timer] = {}
+        self.lock = threading.Lock()
+
+    def get(self, key: str) -> Session:
+        with self.lock:
+            if timer := self.timers.pop(key, None):
+                timer.cancel()
+            return self.sessions.setdefault(key, Session())
+
+    def leaving(self, key: str) -> None:
+        with self.lock:
+            timer = self.timers[key] = threading.Timer(operator().keep_seconds, self.drop, (key,))
+            timer.daemon = True
+            timer.start()
+
+    def drop(self, key: str) -> None:
+        with self.lock:
+            self.timers.pop(key, None)
+            session = self.sessions.pop(key, None)
+        if session is not None:
+            session.forget_loaded()
+            session.checkpoint = session.reference = session.aligned = None
+            session.images.clear()
+
+
+_store = _Store()
+
+
+def _leaving(key: str) -> None:
+    _store.leaving(key)
+
+
+@st.cache_resource(scope="session", on_release=_leaving, show_spinner=False)
+def _watch(key: str) -> str:
+    """Its release tells that the tab was closed, or that its connection dropped."""
+    return key
+
+
+def current() -> Session:
+    """The session of the tab that this script runs for."""
+    key: str = st.session_state.setdefault("session", uuid.uuid4().hex)
+    _watch(key)
+    return _store.get(key)
+
+
+def open_sessions() -> int:
+    """How many sessions hold something; for tests."""
+    return len(_store.sessions)
+
+
+def require_checkpoint() -> Session:
+    """The session with its open checkpoint; without one, the page says so, with the way to open one, and stops."""
+    session = current()
+    if session.checkpoint is None:
+        st.text("No checkpoint is open.")
+        st.page_link("pages/open.py", label="Open a checkpoint")
+        st.stop()
+    return session
+
+
+def widget_value(key: str, default: Any = None) -> Any:
+    """The value of the widget called `key` at the last run."""
+    return st.session_state.get(key, default)
+
+
+def controlled(key: str, value: Any, changed: Callable[[Any], None]) -> dict[str, Any]:
+    """Arguments for a widget that shows `value` and tells `changed` what a person made of it.
+
+    The value has its home in the Session and not in the widget, which Streamlit forgets when the page is left.
+    """
+    st.session_state[key] = value
+
+    def tell() -> None:
+        changed(st.session_state[key])
+
+    return {"key": key, "on_change": tell}

@@ -1,0 +1,147 @@
+"""The app as a person uses it: what they click, type and read, by the words on the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+RENEW = os.environ.get("RENEW_SCREENSHOTS") == "1"
+PATIENCE = 60_000
+"""Milliseconds to wait for a page: the first that needs PyTorch waits for its import."""
+
+
+class Explorer:
+    """One browser tab with the app in it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.goto(url)
+        self.sees("Open a checkpoint")
+
+    # ---------------------------------------------------------------- reading
+
+    def by_key(self, key: str) -> Locator:
+        """The element whose key is `key`."""
+        return self.page.locator(f".st-key-{key}")
+
+    def idle(self) -> None:
+        """Wait until the script has run."""
+        self.page.wait_for_selector(
+            '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
+        )
+        assert self.page.locator('[data-testid="stException"]').count() == 0, self.page.locator(
+            '[data-testid="stException"]'
+        ).all_inner_texts()
+
+    def sees(self, text: str) -> None:
+        """Wait for `text` somewhere on the page."""
+        expect(self.page.get_by_text(text).first).to_be_visible()
+        self.idle()
+
+    def does_not_see(self, text: str) -> None:
+        """`text` is nowhere on the page."""
+        expect(self.page.get_by_text(text)).to_have_count(0)
+
+    def says(self, key: str, text: str) -> None:
+        """Wait until the element `key` holds `text`."""
+        expect(self.by_key(key).first).to_contain_text(text)
+        self.idle()
+
+    def verdict_is(self, badge: str) -> None:
+        """Wait until the badge says `badge`."""
+        expect(self.page.locator(".st-key-verdict .badge")).to_contain_text(badge)
+        self.idle()
+
+    def rules(self, count: int) -> list[str]:
+        """The rules as they stand in their fields, once there are `count`."""
+        fields = self.page.locator('[class*="st-key-rule-text-"] input')
+        expect(fields).to_have_count(count)
+        self.idle()
+        return [fields.nth(number).input_value() for number in range(count)]
+
+    def answers(self, count: int) -> list[str]:
+        """The text of each answer's card, once there are `count`."""
+        expect(self.page.locator('[class*="st-key-answer-"]')).to_have_count(count)
+        self.idle()
+        return self.page.locator('[class*="st-key-answer-"]').all_inner_texts()
+
+    # ---------------------------------------------------------------- doing
+
+    def click(self, key: str) -> None:
+        """Click the button `key`."""
+        self.by_key(key).locator("button").first.click()
+
+    def goes_to(self, title: str) -> None:
+        """Choose a page in the sidebar."""
+        self.page.get_by_role("link", name=title).click()
+        expect(self.page.locator("h1.room")).to_have_text({"1 Open": "Open a checkpoint"}.get(title, title[2:]))
+        self.idle()
+
+    def drops(self, files: str | Path | Sequence[str | Path], key: str = "checkpoint") -> None:
+        """Give files to the uploader whose key begins with `key`."""
+        field = self.page.locator(f'[class*="st-key-{key}-"] input[type=file]')
+        field.first.set_input_files([str(file) for file in ([files] if isinstance(files, str | Path) else files)])
+
+    def types(self, key: str, text: str) -> None:
+        """Fill a field and press Enter."""
+        field = self.by_key(key).locator("input, textarea").first
+        field.fill(text)
+        field.press("Control+Enter" if self.by_key(key).locator("textarea").count() else "Enter")
+
+    def chooses(self, key: str, option: str) -> None:
+        """Choose an option of a select box by a part of its text; long lists are filtered by typing."""
+        self.by_key(key).locator("input").first.click()
+        self.by_key(key).locator("input").first.fill(option)
+        self.page.get_by_role("option").filter(has_text=option).first.click()
+
+    def writes_rule(self, text: str) -> None:
+        """Write a rule by hand and wait until it stands in the list."""
+        fields = self.page.locator('[class*="st-key-rule-text-"] input')
+        before = fields.count()
+        self.types("new-rule", text)
+        expect(fields).to_have_count(before + 1)
+        self.idle()
+
+    def aligns(self) -> None:
+        """From Open to Align."""
+        self.click("next")
+        expect(self.page.locator(".st-key-verdict")).to_be_visible()
+        self.idle()
+
+    def loads(self) -> None:
+        """From Align to Load, and load as proposed."""
+        self.click("next")
+        expect(self.by_key("load")).to_be_visible()
+        self.idle()
+        self.click("load")
+        self.says("say-good-values", "bit for bit")
+
+    def tries(self) -> None:
+        """From Load to Predict."""
+        self.click("next")
+        self.sees("Preprocessing")
+
+    def no_sideways_scrolling(self) -> None:
+        """The page is not wider than its window."""
+        wide = self.page.evaluate(
+            "document.querySelector('[data-testid=stMain]').scrollWidth - document.querySelector('[data-testid=stMain]').clientWidth"
+        )
+        assert wide <= 0, f"{wide} pixels too wide"
+
+    def pictured(self, name: str) -> None:
+        """Keep a screenshot for the README, when they are being renewed (RENEW_SCREENSHOTS=1)."""
+        self.idle()
+        self.no_sideways_scrolling()
+        if RENEW:
+            self.page.wait_for_timeout(1200)  # tables are drawn on a canvas, some frames after their data came
+            SCREENSHOTS.mkdir(exist_ok=True)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
