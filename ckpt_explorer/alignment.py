@@ -12,6 +12,7 @@ from typing import Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
 from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
+from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet
 from ckpt_explorer.text import listed, plural, visible
 
@@ -179,6 +180,25 @@ def align(source: Checkpoint | StateDict, architecture: Architecture, rules: Rul
     return Alignment(state_dict, architecture, rules, renaming, (*pairs, *unexpected, *ignored))
 
 
+def align_despite(
+    source: Checkpoint | StateDict, architecture: Architecture, rules: RuleSet
+) -> tuple[Alignment, dict[int, str]]:
+    """Align with as many of `rules` as can be applied: one that can't is switched off, and its complaint given.
+
+    For a person who edits rules: the rest of the list goes on working while one rule is wrong. The complaints are
+    sentences by position; the alignment's own rules are those in force.
+    """
+    complaints: dict[int, str] = {}
+    while True:
+        try:
+            return align(source, architecture, rules), complaints
+        except RuleError as error:
+            if error.position is None or error.position in complaints:
+                raise
+            complaints[error.position] = str(error)
+            rules = rules.replaced(error.position, rules[error.position].switched(False))
+
+
 def _model_row(key: str, wanted: ModelTensor, row: RenamedKey | None, state_dict: StateDict) -> KeyPair:
     if row is None:
         note = "a counter that is not needed" if is_counter(key) else ""
@@ -196,15 +216,25 @@ def _left_row(row: RenamedKey, state_dict: StateDict, status: Status) -> KeyPair
     )
 
 
-_ROUNDED = frozenset(
-    {
-        ("float64", "float32"),
-        ("float64", "float16"),
-        ("float32", "float16"),
-        ("float64", "bfloat16"),
-        ("float32", "bfloat16"),
-    }
-)
+_FLOAT_BITS: dict[str, tuple[int, int]] = {
+    "float64": (11, 52),
+    "float32": (8, 23),
+    "bfloat16": (8, 7),
+    "float16": (5, 10),
+    "float8_e8m0fnu": (8, 0),
+    "float8_e5m2": (5, 2),
+    "float8_e5m2fnuz": (5, 2),
+    "float8_e4m3fn": (4, 3),
+    "float8_e4m3fnuz": (4, 3),
+}
+"""Bits of exponent and of fraction: a cast loses nothing where neither shrinks."""
+
+
+def _rounds(ours: str, theirs: str) -> bool:
+    """Whether a cast between two floating dtypes may change a value."""
+    if ours not in _FLOAT_BITS or theirs not in _FLOAT_BITS:
+        return False
+    return any(a > b for a, b in zip(_FLOAT_BITS[ours], _FLOAT_BITS[theirs], strict=True))
 
 
 def _fit(info: TensorInfo, wanted: ModelTensor) -> tuple[Status, str]:
@@ -215,7 +245,7 @@ def _fit(info: TensorInfo, wanted: ModelTensor) -> tuple[Status, str]:
     kinds = [_numeric_kind(dtype) for dtype in (info.dtype, wanted.dtype)]
     if kinds[0] != kinds[1]:
         return Status.SHAPE_MISMATCH, f"{info.dtype} can't stand for {wanted.dtype}"
-    if (info.dtype, wanted.dtype) in _ROUNDED:
+    if _rounds(info.dtype, wanted.dtype):
         return Status.ADAPTED, f"{info.dtype} rounded to {wanted.dtype}"
     return Status.MATCHED, f"{info.dtype} cast to {wanted.dtype} without loss"
 

@@ -70,4 +70,5 @@ def predict(
 
 def predict_random(loaded: LoadedModel, size: int | None = None) -> RandomCheck:
     """The how-to's own check: a random tensor in, the output's shape out, and a word on what that does not prove."""
-    return random_check(loaded.module, input_channels(loaded), size or loaded.architecture.input_size or DEFAULT_SIZE)
+    usual = loaded.architecture.input_size or DEFAULT_SIZE
+    return random_check(loaded.module, input_channels(loaded), usual if size is None else size)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.alignment import Alignment, Status, is_counter, named
 from ckpt_explorer.architectures.architecture import Architecture
+from ckpt_explorer.architectures.meta import on_meta
 from ckpt_explorer.errors import ArchitectureError, LoadError
 from ckpt_explorer.text import plural, visible
 
@@ -181,10 +182,8 @@ def _check_strict(report: LoadReport, alignment: Alignment) -> None:
 
 def _skeleton(build: Callable[[], nn.Module]) -> nn.Module:
     """The module on the meta device: shapes without memory. A class that can't be built there is built as it is."""
-    import torch
-
     try:
-        with torch.device("meta"):
+        with on_meta():
             return build()
     except ArchitectureError:
         return build()
@@ -251,15 +250,43 @@ def _settle(
     module: nn.Module, build: Callable[[], nn.Module], seed: int, device: torch.device, dtype: torch.dtype | None
 ) -> None:
     """Give a value to what no state dict holds: buffers that are not saved, and tensors kept as plain attributes."""
-    import torch
+    from torch import nn
 
+    torchs_own = frozenset(vars(nn.Module()))
     fresh: dict[str, nn.Module] | None = None
     for path, part in module.named_modules():
-        loose = [name for name, value in vars(part).items() if isinstance(value, torch.Tensor)]
-        hidden = [name for name, value in part._buffers.items() if value is not None and value.device != device]
+        loose = [name for name, value in vars(part).items() if name not in torchs_own and _holds_tensors(value)]
+        hidden = [
+            name
+            for name, value in part._buffers.items()
+            if value is not None and (value.is_meta or name in part._non_persistent_buffers_set)
+        ]
         if not loose and not hidden:
             continue
         if fresh is None:
             fresh = dict(_fresh(build, seed).named_modules())
         for name in (*loose, *hidden):
-            setattr(part, name, _placed(getattr(fresh[path], name), device, dtype))
+            setattr(part, name, _placed_inside(getattr(fresh[path], name), device, dtype))
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether an attribute is a tensor, or a list, tuple or dict with one in it."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return True
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(_holds_tensors(item) for item in inside)
+
+
+def _placed_inside(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    """`value` with every tensor in it on the device and in the dtype."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return _placed(value, device, dtype)
+    if isinstance(value, dict):
+        return {key: _placed_inside(item, device, dtype) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_placed_inside(item, device, dtype) for item in value)
+    return value

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor, tree_of
+from ckpt_explorer.architectures.meta import on_meta
 from ckpt_explorer.checkpoint import StateDict
 from ckpt_explorer.errors import ArchitectureError
 from ckpt_explorer.text import visible
@@ -97,7 +98,7 @@ def _from_file(path: Path) -> ModuleType:
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _failed(f"{visible(str(path))} can't be imported", error) from error
     finally:
@@ -108,11 +109,11 @@ def _from_file(path: Path) -> ModuleType:
 def _from_package(place: str) -> ModuleType:
     try:
         return importlib.import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(f"Module {visible(place)!r} can't be imported", error) from error
 
 
-def _failed(what: str, error: Exception) -> ArchitectureError:
+def _failed(what: str, error: BaseException) -> ArchitectureError:
     said = visible(str(error).strip().split("\n", 1)[0], 200)
     where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
     return ArchitectureError(f"{what} ({type(error).__name__}{where}: {said}).")
@@ -137,7 +138,7 @@ def _built(reference: str, call: Callable[..., Any], arguments: dict[str, int]) 
 
     try:
         module = call(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(f"{visible(reference)} can't be built", error) from error
     if not isinstance(module, nn.Module):
         raise ArchitectureError(f"{visible(reference)} returns a {type(module).__name__} and no torch.nn.Module.")
@@ -145,10 +146,8 @@ def _built(reference: str, call: Callable[..., Any], arguments: dict[str, int]) 
 
 
 def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    import torch
-
     try:
-        with torch.device("meta"):
+        with on_meta():
             return build()
     except ArchitectureError:
         return build()

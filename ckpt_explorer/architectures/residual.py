@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor, tree_of
+from ckpt_explorer.architectures.meta import on_meta
 from ckpt_explorer.architectures.spec import (
     NAMED_SPECS,
     TORCHVISION_NAMES,
@@ -80,9 +81,7 @@ def _architecture(name: str, spec: ResNetSpec, options: dict[str, Any]) -> Archi
 
 @lru_cache(maxsize=64)
 def _tree(name: str, spec: ResNetSpec) -> Mapping[str, ModelTensor]:
-    import torch
-
-    with torch.device("meta"):
+    with on_meta():
         return tree_of(build_residual(name, spec))
 
 

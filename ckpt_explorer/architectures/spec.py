@@ -258,10 +258,12 @@ def _check(spec: ResNetSpec) -> None:
             raise ArchitectureError(
                 f"The {channels} inner channels of stage {stage + 1} can't be divided into {spec.groups} groups."
             )
-    if spec.block == "basic" and spec.out_width(0) % spec.groups:
-        raise ArchitectureError(
-            f"The {spec.out_width(0)} channels of a basic block can't be divided into {spec.groups} groups."
-        )
+    around = (spec.width, spec.out_width(0)) if spec.block == "basic" else ()
+    for channels in around:
+        if channels % spec.groups:
+            raise ArchitectureError(
+                f"The {channels} channels before or behind a basic block can't be divided into {spec.groups} groups."
+            )
 
 
 def spec_as_json_options(spec: ResNetSpec) -> dict[str, Any]:

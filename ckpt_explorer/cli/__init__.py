@@ -6,13 +6,14 @@ Exit 0: done. 1: done, but the verdict is not complete. 2: refused, with one sen
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
 from ckpt_explorer.cli.arguments import parser
-from ckpt_explorer.cli.output import warn, write_json
+from ckpt_explorer.cli.output import never_refuse_a_character, only_json, warn, write_json
 from ckpt_explorer.errors import CheckpointExplorerError, RefusedFile
 
 __all__ = ["main"]
@@ -24,8 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = Namespace(json="--json" in words, file=None)
     try:
         arguments = parser().parse_args(words, arguments)
+        never_refuse_a_character()
         command = import_module(f"ckpt_explorer.cli.{arguments.command}")
-        return int(command.run(arguments))
+        with only_json() if arguments.json else contextlib.nullcontext():
+            return int(command.run(arguments))
     except CheckpointExplorerError as error:
         return _refused(error, arguments)
     except BrokenPipeError:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 from ckpt_explorer.text import visible
+
+_json_goes_to: list[TextIO] = []
+
+
+@contextmanager
+def only_json() -> Iterator[None]:
+    """Keep standard output for `write_json`: what a class of the user's own prints goes to standard error."""
+    _json_goes_to.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _json_goes_to.pop()
+
+
+def never_refuse_a_character() -> None:
+    """Write what the terminal's encoding lacks as escapes, in place of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def write_json(answer: Any) -> None:
     """One JSON document on standard output; NaN and Infinity are refused, as they are no JSON."""
-    sys.stdout.write(json.dumps(answer, allow_nan=False, ensure_ascii=True, default=str) + "\n")
+    out = _json_goes_to[-1] if _json_goes_to else sys.stdout
+    out.write(json.dumps(answer, allow_nan=False, ensure_ascii=True, default=str) + "\n")
 
 
 def write_line(text: str = "") -> None:

@@ -38,8 +38,6 @@ def run(arguments: Namespace) -> int:
         "load": loaded.report.as_json(),
         "predictions": [],
     }
-    if not arguments.json:
-        _write_trust(loaded, judged, complete, proposal.alignment.says)
     failed = 0
     if arguments.images:
         rows = predict(
@@ -54,11 +52,14 @@ def run(arguments: Namespace) -> int:
         if failed == len(rows):
             raise InferenceError(" ".join(row.says for row in rows[:1] if isinstance(row, FailedImage)))
         answer["predictions"] = [row.as_json() for row in rows]
+        if not arguments.json:
+            _write_trust(loaded, judged, complete, proposal.alignment.says)
         _write_answers(rows, steps, arguments.json)
     else:
         check = predict_random(loaded, arguments.size)
         answer["random_check"] = check.as_json()
         if not arguments.json:
+            _write_trust(loaded, judged, complete, proposal.alignment.says)
             write_line(check.says)
     if arguments.json:
         write_json(answer)
@@ -77,7 +78,7 @@ def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocess
     usual = usual_preprocessing(loaded)
     if not given:
         return usual
-    size = arguments.size or (usual.size if arguments.preprocess is None else None)
+    size = usual.size if arguments.size is None and arguments.preprocess is None else arguments.size
     return preprocessing(
         arguments.preprocess or (usual.name if usual.name != "custom" else "imagenet"),
         size=size,

@@ -73,6 +73,28 @@ def _independent(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return alone
 
 
+def state_dict_bytes(alignment: Alignment, suffix: str, *, dtype: str | None = None) -> bytes:
+    """The same file as `write_state_dict` makes, in memory: for a download.
+
+    Raises:
+        CheckpointExplorerError: another suffix; LoadError: nothing fits.
+    """
+    import io
+
+    import torch
+
+    if suffix not in SUFFIXES:
+        raise CheckpointExplorerError(f"{visible(suffix)} is neither .pth nor .safetensors.")
+    tensors = converted_state_dict(alignment, dtype)
+    if suffix == ".safetensors":
+        from safetensors.torch import save
+
+        return save(tensors, metadata={"format": "pt"})
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    return buffer.getvalue()
+
+
 def write_state_dict(
     alignment: Alignment,
     path: str | os.PathLike[str],
@@ -91,6 +113,7 @@ def write_state_dict(
         LoadError: nothing fits.
     """
     import torch
+    from safetensors import SafetensorError
 
     out = Path(path)
     shown = visible(str(out))
@@ -115,6 +138,7 @@ def write_state_dict(
             Path(partial).replace(out)
         finally:
             Path(partial).unlink(missing_ok=True)
-    except OSError as error:
-        raise CheckpointExplorerError(f"{shown} can't be written: {error.strerror or 'no room or no right'}.") from None
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise CheckpointExplorerError(f"{shown} can't be written: {reason or 'no room or no right'}.") from None
     return Written(str(out), len(tensors), out.stat().st_size)

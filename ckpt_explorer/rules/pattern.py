@@ -7,6 +7,7 @@ the end. `*` stands for one whole segment. A pattern that ends in a dot needs so
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -19,6 +20,13 @@ from ckpt_explorer.text import visible
 
 MAX_PATTERN = 500
 MAX_KEY = 4096
+MAX_REPEATS = 1000
+"""How often `{n}` repeats may repeat in all: `regex` unrolls them when it compiles, before any time limit counts."""
+MAX_DIGITS = 18
+"""Digits of a number that can be computed with; longer ones are no block numbers."""
+
+_REPEAT = re.compile(r"\{\s*(\d+)")
+_RECURSION = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")
 
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*$", re.IGNORECASE)
@@ -65,7 +73,7 @@ def compiled(text: str) -> Pattern:
                 f"{{{visible(found[1], 40)}}} is no hole: a hole captures a number under a name, such as {{n}}."
             )
         parts.append(_literal(body[position : found.start()]))
-        parts.append(rf"(?P={name})" if name in holes else rf"(?P<{name}>\d+)")
+        parts.append(rf"(?P={name})" if name in holes else rf"(?P<{name}>[0-9]+)")
         holes.append(name)
         position = found.end()
     rest = body[position:]
@@ -89,20 +97,18 @@ def rename(pattern: str, replacement: str) -> Rewrite:
     """
     found = compiled(pattern)
     filled = _template(replacement, found)
-    if "*" in replacement:
-        raise RuleError("A replacement can't have a *: capture a number with a hole, or use a regular expression.")
 
     def rewrite(key: str, seconds: float) -> str | None:
         try:
             return _substituted(found.compiled, filled, key, seconds)
-        except _NegativeNumber:
+        except _NoSuchNumber:
             return None
 
     return rewrite
 
 
-class _NegativeNumber(Exception):
-    """Arithmetic on a captured number went below zero: the rule does not apply to this key."""
+class _NoSuchNumber(Exception):
+    """Arithmetic on a captured number went below zero, or it is too long: the rule does not apply to this key."""
 
 
 def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
@@ -129,6 +135,8 @@ def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]]
     pieces.append(replacement[position:])
     if any(isinstance(piece, str) and ("{" in piece or "}" in piece) for piece in pieces):
         raise RuleError(f"The replacement {visible(replacement, 80)!r} has a brace without its partner.")
+    if any(isinstance(piece, str) and "*" in piece for piece in pieces):
+        raise RuleError("A replacement can't have a *: capture a number with a hole, or use a regular expression.")
 
     def filled(match: regex.Match[str]) -> str:
         out = []
@@ -137,11 +145,13 @@ def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]]
                 out.append(piece)
                 continue
             name, steps = piece
-            number = int(match[name][:18])
+            if steps and len(match[name]) > MAX_DIGITS:
+                raise _NoSuchNumber
+            number = int(match[name]) if steps else 0
             for op, amount in steps:
                 number = _OPERATIONS[op](number, amount)
             if number < 0:
-                raise _NegativeNumber
+                raise _NoSuchNumber
             out.append(str(number) if steps else match[name])
         return "".join(out)
 
@@ -158,6 +168,10 @@ def expression(pattern: str, replacement: str) -> Rewrite:
         raise RuleError("A regular expression can't be empty.")
     if max(len(pattern), len(replacement)) > MAX_PATTERN:
         raise RuleError(f"A regular expression and its replacement have {MAX_PATTERN} characters at most.")
+    if math.prod(max(int(times), 1) for times in _REPEAT.findall(pattern)) > MAX_REPEATS:
+        raise RuleError(f"A regular expression repeats {MAX_REPEATS:,} times at most, all its {{n}} together.")
+    if _RECURSION.search(pattern):
+        raise RuleError("A regular expression can't call itself or one of its groups.")
     try:
         found = regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError) as error:
@@ -184,6 +198,4 @@ def _substituted(
         raise RuleError(f"The pattern takes too long on key {visible(key, 80)!r}: make it simpler.") from None
     except (regex.error, IndexError) as error:
         raise RuleError(f"The replacement is not valid: {visible(str(error), 120)}.") from None
-    if len(renamed) > MAX_KEY:
-        raise RuleError(f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.")
     return renamed if count else None

@@ -15,6 +15,9 @@ from ckpt_explorer.text import visible
 
 Kind = Literal["strip prefix", "add prefix", "remove segment", "rename", "regex", "drop", "take from"]
 
+MAX_LINE = 25 * MAX_PATTERN
+"""Characters of a rule's text: two patterns, each character of which may take twelve in a JSON string."""
+
 DROPPED = "\x00dropped"
 """What a drop rule renames to: no key of a file can hold a zero byte and pass for it, since keys are compared first."""
 
@@ -85,7 +88,7 @@ def _add_prefix(rule: Rule) -> Rewrite:
 
 
 def _remove_segment(rule: Rule) -> Rewrite:
-    segment = _needed(rule).strip(".")
+    segment = _needed(replace(rule, find=rule.find.strip(".")))
     found = re.compile(rf"(?:^|(?<=\.)){re.escape(segment)}\.")
 
     def rewrite(key: str, _seconds: float) -> str | None:
@@ -146,7 +149,7 @@ def parse_rule(text: str) -> Rule:
         RuleError: no kind of rule is written like this, or its pattern is not valid.
     """
     line = text.strip()
-    if len(line) > 3 * MAX_PATTERN:
+    if len(line) > MAX_LINE:
         raise RuleError(f"A rule has {MAX_PATTERN} characters at most.")
     kind = next((kind for kind in KINDS if line.lower().startswith(kind + " ") or line.lower() == kind), None)
     if kind is None and _ARROW.search(line):
@@ -197,7 +200,7 @@ def rule_from_json(given: Mapping[str, Any] | str) -> Rule:
     if not isinstance(given, Mapping):
         raise RuleError("A rule in JSON is an object with 'kind' and 'find', or one line of text.")
     kind = given.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise RuleError(f"{visible(str(kind), 40)!r} is no kind of rule: there are {', '.join(KINDS)}.")
     texts = [given.get("find", ""), given.get("to", ""), given.get("why", "")]
     if not all(isinstance(text, str) for text in texts) or not isinstance(given.get("enabled", True), bool):

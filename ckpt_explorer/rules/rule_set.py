@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.errors import RuleCollision, RuleError
+from ckpt_explorer.rules.pattern import MAX_KEY
 from ckpt_explorer.rules.rule import DROPPED, Rule, parse_rule, rule_from_json
 from ckpt_explorer.text import plural, visible
 
@@ -116,10 +117,14 @@ class RuleSet(Sequence[Rule]):
                 left[position] -= time.perf_counter() - started
                 if left[position] <= 0:
                     raise RuleError("The rule takes too long: make its pattern simpler.", position)
-                if renamed is None or renamed == name:
+                if renamed is None or (renamed == name and renamed is not DROPPED):
                     continue
                 if renamed == "":
                     raise RuleError(f"Rule {position + 1} would leave nothing of key {visible(key, 80)!r}.", position)
+                if len(renamed) > max(MAX_KEY, len(key)):
+                    raise RuleError(
+                        f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.", position
+                    )
                 after = None if renamed is DROPPED else renamed
                 counts[position] += 1
                 if examples[position] is None:
@@ -134,6 +139,20 @@ class RuleSet(Sequence[Rule]):
             Touched(count, *(example or (None, None))) for count, example in zip(counts, examples, strict=True)
         )
         return Renaming(tuple(rows), shown)
+
+    def trace(self, key: str) -> list[tuple[int, str, str | None]]:
+        """The way of one key through the rules: position, name before, name after (None: left out), a row a rule."""
+        way: list[tuple[int, str, str | None]] = []
+        name = key
+        for position, rewrite in self._steps():
+            renamed = rewrite(name, SECONDS)
+            if renamed is None or renamed == name:
+                continue
+            way.append((position, name, None if renamed is DROPPED else renamed))
+            if renamed is DROPPED:
+                break
+            name = renamed
+        return way
 
     def _steps(self) -> list[tuple[int, Callable[[str, float], str | None]]]:
         steps = []

@@ -75,10 +75,7 @@ class _Search:
 
     def run(self) -> None:
         if self.score < self._best_possible():
-            self._remove_inner_wrappers()
-            votes = vote(
-                {key: canonical(key) for key in self._names()}, {key: canonical(key) for key in self.architecture.tree}
-            )
+            votes = self._remove_inner_wrappers(self._votes())
             if votes and votes[0].keys:
                 self._prefix(votes[0])
                 self._renames(votes[0].model_prefix)
@@ -120,17 +117,34 @@ class _Search:
         self.rules, self.score = rules, score
         return True
 
-    def _remove_inner_wrappers(self) -> None:
-        """Wrapper segments inside of keys; those at the very front are a prefix like any other."""
-        names = self._names()
+    def _votes(self) -> list[Votes]:
+        """Under which prefixes the network's keys are found, with the rules so far."""
+        return vote(
+            {key: canonical(key) for key in self._names()}, {key: canonical(key) for key in self.architecture.tree}
+        )
+
+    def _remove_inner_wrappers(self, votes: list[Votes]) -> list[Votes]:
+        """Wrapper segments inside of keys, where more keys are found without them; returns the votes as they are then.
+
+        A wrapper that stands in front of all keys, alone or behind others, is part of a prefix like any other.
+        """
+        before, names = self.rules, self._names()
         for segment in INNER_WRAPPERS:
             inside = [name for name in names if f".{segment}." in without_front_wrappers(name)]
             if inside:
                 self.rules = self.rules.added(
                     Rule("remove segment", segment, why=f"a wrapper left it inside {plural(len(inside), 'key')}")
                 )
+                if self._scored(self.rules) < 0:
+                    self.rules = before
+                    return votes
                 names = self._names()
+        after = self._votes()
+        if not after or (votes and after[0].keys <= votes[0].keys):
+            self.rules = before
+            return votes
         self.score = self._scored(self.rules)
+        return after
 
     def _prefix(self, best: Votes) -> None:
         prefix = best.file_prefix
@@ -158,8 +172,19 @@ class _Search:
             self.score = self._scored(self.rules)
         target = set(self.architecture.tree)
         for rule in renames_between(set(self._names()), target):
-            if not self._forces(rule):
-                self._keep(rule)
+            if not self._forces(rule) and not self._keep(rule):
+                self._keep_with_next(rule, target)
+
+    def _keep_with_next(self, rule: Rule, target: set[str]) -> None:
+        """A rename may be the first of two: `skip.conv.` becomes `downsample.conv.`, and only then `downsample.0.`."""
+        before, possible = self.rules, renames_between(set(self._names()), target)
+        if self._scored(before.added(rule)) < self.score:
+            return
+        self.rules = before.added(rule)
+        following = [other for other in renames_between(set(self._names()), target) if other not in possible]
+        kept = [self._keep(other) for other in following if not self._forces(other)]
+        if not any(kept):
+            self.rules = before
 
     def _forces(self, rule: Rule) -> bool:
         """Whether `rule` would press a key into a place of another size: half a layer is worse than none of it."""

@@ -14,7 +14,7 @@ REAL = Path(__file__).parents[3] / "shared" / "real"
 def test_a_real_cifar_checkpoint_gives_ten_right_answers(tab: Explorer) -> None:
     expected = json.loads((REAL / "expected.json").read_text())
     said = dict(zip(expected["images"], expected["predictions"]["resnet20-12fca82f.th"], strict=True))
-    right = {}
+    right: dict[str, str] = {}
     for name, row in said.items():
         if name.startswith(row["label"]) and row["probability"] > 0.9:
             right.setdefault(row["label"], name)

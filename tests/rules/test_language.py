@@ -1,0 +1,146 @@
+"""One rule at a time: what each kind does to a key, and what it leaves alone."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ckpt_explorer.errors import RuleError
+from ckpt_explorer.rules import KINDS, RuleSet, parse_rule
+
+
+def renamed(text: str, key: str) -> str | None:
+    """What one rule, as a person writes it, makes of one key; None where it leaves the key out."""
+    return RuleSet((parse_rule(text),)).apply([key]).keys[0].renamed
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after"),
+    [
+        ("strip prefix module.", "module.conv1.weight", "conv1.weight"),
+        ("strip prefix 'module.'", "model.conv1.weight", "model.conv1.weight"),
+        ("strip prefix module.", "conv1.module.weight", "conv1.module.weight"),
+        ("strip prefix module.", "module.module.conv1.weight", "module.conv1.weight"),
+        ("strip prefix model.", "model.conv1.weight", "conv1.weight"),
+        ("strip prefix model.", "model.", "model."),
+        ("strip prefix mod", "module.fc", "ule.fc"),
+        ("add prefix backbone.", "conv1.weight", "backbone.conv1.weight"),
+        ("remove segment _orig_mod", "a._orig_mod.b", "a.b"),
+        ("remove segment _orig_mod", "_orig_mod.a._orig_mod.b", "a.b"),
+        ("remove segment ._orig_mod.", "a._orig_mod.b", "a.b"),
+        ("remove segment mod", "a._mod.mod_.b", "a._mod.mod_.b"),
+        ("remove segment weight", "a.weight", "a.weight"),
+        ("rename fc. -> head.", "fc.weight", "head.weight"),
+        ("rename fc. -> head.", "cfc.weight", "cfc.weight"),
+        ("rename fc. -> head.", "fc", "fc"),
+        ("rename fc -> head", "fc2.weight", "fc2.weight"),
+        ("rename fc -> head", "fc.weight", "head.weight"),
+        ("rename shortcut. -> downsample.", "l1.shortcut.0.shortcut.1", "l1.downsample.0.downsample.1"),
+        ("rename ^fc. -> head.", "a.fc.weight", "a.fc.weight"),
+        ("rename ^fc. -> head.", "fc.weight", "head.weight"),
+        ("rename gamma$ -> weight", "bn1.gamma", "bn1.weight"),
+        ("rename gamma$ -> weight", "bn1.gamma.x", "bn1.gamma.x"),
+        ("rename a.*.b -> c", "a.anything.b", "c"),
+        ("rename a.*.b -> c", "a.x.y.b", "a.x.y.b"),
+        ("rename res{n}.{i}. -> layer{n-1}.{i}.", "res2.0.conv1", "layer1.0.conv1"),
+        ("rename res{n}. -> layer{n-3}.", "res2.conv1", "res2.conv1"),
+        ("rename g{n}. -> g{n*2}.", "g3.x", "g6.x"),
+        ("rename g{n}. -> g{n//2}.", "g5.x", "g2.x"),
+        ("rename g{n}. -> g{n+4}.", "g5.x", "g9.x"),
+        ("rename g{n}. -> g{n-1//2+10}.", "g5.x", "g12.x"),
+        ("rename g{n}. -> h{n}.", "g007.x", "h007.x"),
+        ("rename g{n}.{n}. -> g{n}.", "g3.3.x", "g3.x"),
+        ("rename g{n}.{n}. -> g{n}.", "g3.4.x", "g3.4.x"),
+        ("rename g{n}. -> h{n}.", "gx.y", "gx.y"),
+        ("rename layer1.0. -> stage.", "layer1x0.conv", "layer1x0.conv"),
+        (r"regex ^stem\.(\d) -> conv\1", "stem.1.weight", "conv1.weight"),
+        (r"regex (?P<a>x+) -> [\g<a>]", "oxxo", "o[xx]o"),
+        ("drop fc.", "fc.weight", None),
+        ("drop fc.", "cfc.weight", "cfc.weight"),
+        ("drop ^optimizer.", "model.optimizer.x", "model.optimizer.x"),
+        ("drop total_ops$", "conv1.total_ops", None),
+        ("drop layer{n}.", "layer4.0.conv1.weight", None),
+        ("take from state_dict_ema", "conv1.weight", "conv1.weight"),
+        ("fc. -> head.", "fc.weight", "head.weight"),
+        ("fc. → head.", "fc.weight", "head.weight"),
+        ("rename backbone. -> ''", "backbone.fc", "fc"),
+    ],
+)
+def test_a_rule_does_what_it_says_and_no_more(rule: str, before: str, after: str | None) -> None:
+    assert renamed(rule, before) == after
+
+
+def test_every_kind_has_a_help_text_and_an_example_that_can_be_applied() -> None:
+    for kind, row in KINDS.items():
+        assert row.help
+        rule = parse_rule(row.example)
+        assert rule.kind == kind
+        RuleSet((rule,)).apply(["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "begins with its kind"),
+        ("frobnicate x", "begins with its kind"),
+        ("strip prefix", "needs something behind it"),
+        ("drop", "needs something behind it"),
+        ("remove segment .", "needs something behind it"),
+        ("rename fc.", "needs an arrow"),
+        ("rename {n}. -> {m}.", "does not capture"),
+        ("rename a{n -> b", "brace"),
+        ("rename a{n}. -> b{n", "brace"),
+        ("rename a{n-1}. -> b", "is no hole"),
+        ("rename a{n}. -> b{n/2}", "can't be computed"),
+        ("rename a{n}. -> b{n//0}", "divides by zero"),
+        ("rename a. -> *.", "can't have a *"),
+        ("rename . -> x.", "can't be empty"),
+        ("rename ^$ -> x.", "can't be empty"),
+        ("regex ( -> x", "no regular expression"),
+        (r"regex a -> \1", "not valid"),
+        (r"regex a -> \g<b>", "not valid"),
+        ("rename 'a' -> 'b' c", "behind the end"),
+        ('drop json"\\x"', "no JSON string"),
+        ("drop " + "x" * 501, "at most"),
+        ("rename a -> " + "x" * 501, "at most"),
+    ],
+)
+def test_a_rule_that_is_wrong_is_refused_in_one_sentence(text: str, says: str) -> None:
+    with pytest.raises(RuleError, match=says.replace("*", r"\*")) as refused:
+        parse_rule(text)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [r"regex (a|aa)+$ -> x"])
+def test_a_regular_expression_that_takes_for_ever_ends_with_a_sentence_within_a_second_or_so(text: str) -> None:
+    keys = ["a" * 40 + f"z{index}" for index in range(50)]
+    start = time.perf_counter()
+    with pytest.raises(RuleError, match="too long") as refused:
+        RuleSet((parse_rule("strip prefix x"), parse_rule(text))).apply(keys)
+    assert time.perf_counter() - start < 3
+    assert refused.value.position == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["((a{999}){999}){999}", "a{1000000000}", "(?:a{ 40 }b?){40,}", "(?R)", "(a(?1)?b)", "(?P<x>a(?&x))"]
+)
+def test_a_regular_expression_that_would_take_all_memory_is_refused_before_it_is_compiled(text: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(RuleError, match=r"repeats|itself"):
+        parse_rule(f"regex {text} -> x")
+    assert time.perf_counter() - start < 0.1
+
+
+def test_a_key_that_would_grow_without_end_is_refused() -> None:
+    with pytest.raises(RuleError, match=r"4,096"):
+        RuleSet(tuple(parse_rule("add prefix " + "x" * 499 + ".") for _ in range(10))).apply(["conv1.weight"])
+
+
+def test_only_plain_digits_are_numbers() -> None:
+    assert renamed("rename layer{n}. -> stage{n+1}.", "layer٣.x") == "layer٣.x"
+
+
+def test_a_number_too_long_to_be_one_is_left_alone_and_not_cut() -> None:
+    key = "layer" + "1" * 30 + ".x"
+    assert renamed("rename layer{n}. -> stage{n+1}.", key) == key
