@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = Namespace(json="--json" in words, file=None)
     try:
-        arguments = parser().parse_args(words, arguments)
+        arguments = parser(words[0] if words else None).parse_args(words, arguments)
         never_refuse_a_character()
         command = import_module(f"ckpt_explorer.cli.{arguments.command}")
         with only_json() if arguments.json else contextlib.nullcontext():

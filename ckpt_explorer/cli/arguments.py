@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn
 
 from ckpt_explorer.errors import CheckpointExplorerError
@@ -20,36 +21,37 @@ class OneLineParser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.")
 
 
-def parser() -> OneLineParser:
-    """The parser of all commands."""
+def parser(command: str | None = None) -> OneLineParser:
+    """The parser of all commands; of `command` alone its options are built, since that takes a while for all."""
     top = OneLineParser(
         prog="python -m ckpt_explorer",
         description="Open a PyTorch checkpoint without running it, make it fit, and try it.",
     )
     commands = top.add_subparsers(
-        dest="command", required=True, metavar="inspect | align | convert | predict", parser_class=OneLineParser
+        dest="command", required=True, metavar=" | ".join(COMMANDS), parser_class=OneLineParser
     )
-
-    inspect = commands.add_parser("inspect", help="what the file is, what it holds, which networks it could be")
-    _common(inspect)
-    inspect.add_argument("--state-dict", metavar="PATH", help="list the tensors of the state dict at this dotted path")
-
-    align = commands.add_parser("align", help="line the keys up against a network")
-    _common(align)
-    _target(align)
-
-    convert = commands.add_parser("convert", help="write a flat state dict under the network's own keys")
-    _common(convert)
-    convert.add_argument("out", metavar="OUT", help="the file to write: .pth or .safetensors")
-    _target(convert)
-    convert.add_argument("--dtype", help="cast floating tensors: float32, float16, bfloat16 or float64")
-
-    predict = commands.add_parser("predict", help="classify pictures; without a picture, check the output's shape")
-    _common(predict)
-    predict.add_argument("images", nargs="*", metavar="IMAGE")
-    _target(predict)
-    _inference(predict)
+    for name, (says, build) in COMMANDS.items():
+        row = commands.add_parser(name, help=says)
+        if command in (None, name) or command not in COMMANDS:
+            _common(row)
+            build(row)
     return top
+
+
+def _inspect(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state-dict", metavar="PATH", help="list the tensors of the state dict at this dotted path")
+
+
+def _convert(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", metavar="OUT", help="the file to write: .pth or .safetensors")
+    _target(command)
+    command.add_argument("--dtype", help="cast floating tensors: float32, float16, bfloat16 or float64")
+
+
+def _predict(command: argparse.ArgumentParser) -> None:
+    command.add_argument("images", nargs="*", metavar="IMAGE")
+    _target(command)
+    _inference(command)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -102,3 +104,11 @@ def _inference(command: argparse.ArgumentParser) -> None:
     command.add_argument("--mean", metavar="R,G,B", help="of values 0 to 1")
     command.add_argument("--std", metavar="R,G,B")
     command.add_argument("--bgr", action="store_true", default=None, help="blue first, as in Caffe")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "inspect": ("what the file is, what it holds, which networks it could be", _inspect),
+    "align": ("line the keys up against a network", _target),
+    "convert": ("write a flat state dict under the network's own keys", _convert),
+    "predict": ("classify pictures; without a picture, check the output's shape", _predict),
+}

@@ -6,6 +6,7 @@ names are written as patterns of the rename language, so that a difference in na
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ckpt_explorer.rules import Rule
@@ -45,12 +46,36 @@ def _rewrite(find: str, to: str) -> Rewrite:
     return rename_by_pattern(find, to)
 
 
-def canonical(key: str) -> str:
-    """`key` with the common other names replaced by torchvision's."""
-    for _, (first, *others) in GROUPS:
-        for other in others:
-            plain = other.replace("{n}", "")
-            if plain.rstrip(".") in key:
+def canonical_names(keys: Iterable[str]) -> dict[str, str]:
+    """Each key with the common other names in it replaced by torchvision's.
+
+    Only names that occur anywhere in the keys are looked for key by key: most files use one set of names.
+    """
+    given = list(keys)
+    text = "\n".join(given)
+    groups = [
+        (first, [(other, plain) for other in others if (plain := other.replace("{n}", "").rstrip(".")) in text])
+        for _, (first, *others) in GROUPS
+    ]
+    # A later group may find what an earlier one made (`shortcut.conv.`, then `downsample.conv.`), so it is kept whole.
+    made = any(others for _, others in groups[:2])
+    if not made and not any(others for _, others in groups):
+        return {key: key for key in given}
+    wanted = [(first, others) for first, others in groups if others] if not made else _ALL_GROUPS
+    return {key: _canonical(key, wanted) for key in given}
+
+
+_Named = list[tuple[str, list[tuple[str, str]]]]
+
+_ALL_GROUPS: _Named = [
+    (first, [(other, other.replace("{n}", "").rstrip(".")) for other in others]) for _, (first, *others) in GROUPS
+]
+
+
+def _canonical(key: str, groups: _Named) -> str:
+    for first, others in groups:
+        for other, plain in others:
+            if plain in key:
                 renamed = _rewrite(other, first)(key, SECONDS)
                 if renamed is not None and _is_leaf_of(renamed, first):
                     key = renamed

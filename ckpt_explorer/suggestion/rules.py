@@ -12,7 +12,7 @@ from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
-from ckpt_explorer.suggestion.names import canonical, renames_between
+from ckpt_explorer.suggestion.names import canonical_names, renames_between
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS, Votes, vote
 from ckpt_explorer.text import plural
 
@@ -119,9 +119,7 @@ class _Search:
 
     def _votes(self) -> list[Votes]:
         """Under which prefixes the network's keys are found, with the rules so far."""
-        return vote(
-            {key: canonical(key) for key in self._names()}, {key: canonical(key) for key in self.architecture.tree}
-        )
+        return vote(canonical_names(self._names()), canonical_names(self.architecture.tree))
 
     def _remove_inner_wrappers(self, votes: list[Votes]) -> list[Votes]:
         """Wrapper segments inside of keys, where more keys are found without them; returns the votes as they are then.

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from ckpt_explorer.architectures.spec import Block, ResNetSpec, Shortcut
 from ckpt_explorer.checkpoint import TensorInfo
-from ckpt_explorer.suggestion.names import canonical
+from ckpt_explorer.suggestion.names import canonical_names
 from ckpt_explorer.suggestion.prefixes import is_copy, without_inner_wrappers
 
 _CONV = re.compile(r"^(.*\.)?layer(\d{1,2})\.(\d{1,4})\.conv(\d)\.weight$")
-_BLOCK_PART = re.compile(r"^layer\d+\.\d+\.([^.]+)\.")
+_BLOCK = re.compile(r"layer\d+\.\d+\.")
 _PLAIN_PARTS = frozenset({"conv1", "conv2", "conv3", "bn1", "bn2", "bn3", "downsample"})
 
 
@@ -34,14 +34,16 @@ class Structure:
 
 def structure_of(tensors: Mapping[str, TensorInfo]) -> Structure | None:
     """The residual network in `tensors`, or None where there are no stages of blocks."""
-    shapes = {canonical(without_inner_wrappers(key)): info.shape for key, info in tensors.items()}
+    bare = without_inner_wrappers(tensors)
+    names = canonical_names(bare.values())
+    shapes = {names[bare[key]]: info.shape for key, info in tensors.items()}
     prefix = _best_prefix(shapes)
     if prefix is None:
         return None
     below = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
     convs: dict[int, dict[int, dict[int, tuple[int, ...]]]] = defaultdict(lambda: defaultdict(dict))
     for name, shape in below.items():
-        found = _CONV.match(name)
+        found = _CONV.match(name) if ".conv" in name else None
         if found and not found[1]:
             convs[int(found[2])][int(found[3])][int(found[4])] = shape
     oddities = _numbering(convs)
@@ -52,7 +54,9 @@ def structure_of(tensors: Mapping[str, TensorInfo]) -> Structure | None:
     spec, more, guessed = _spec(convs, conv_shapes, below)
     classes = _classes(shapes, prefix, spec)
     strangers = dict.fromkeys(
-        found[1] for name in below if (found := _BLOCK_PART.match(name)) and found[1] not in _PLAIN_PARTS
+        parts[2]
+        for name in below
+        if len(parts := name.split(".", 3)) > 3 and _BLOCK.match(name) and parts[2] not in _PLAIN_PARTS
     )
     if classes is not None:
         spec = ResNetSpec(**{**spec.__dict__, "num_classes": classes})
@@ -60,7 +64,7 @@ def structure_of(tensors: Mapping[str, TensorInfo]) -> Structure | None:
 
 
 def _best_prefix(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    counts = Counter(found[1] or "" for name in shapes if (found := _CONV.match(name)))
+    counts = Counter(found[1] or "" for name in shapes if ".conv" in name and (found := _CONV.match(name)))
     return min(counts, key=lambda prefix: (-counts[prefix], is_copy(prefix), len(prefix), prefix)) if counts else None
 
 
