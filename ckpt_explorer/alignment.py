@@ -12,7 +12,7 @@ from typing import Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
 from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
-from ckpt_explorer.errors import RuleError
+from ckpt_explorer.errors import CheckpointExplorerError, RuleError
 from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet
 from ckpt_explorer.text import listed, plural, visible
 
@@ -169,7 +169,7 @@ def align(source: Checkpoint | StateDict, architecture: Architecture, rules: Rul
     rules = rules or RuleSet()
     state_dict = source
     if isinstance(source, Checkpoint):
-        state_dict = source.state_dict_at(rules.taken_from) if rules.taken_from is not None else source.state_dict
+        state_dict = source.state_dict if rules.taken_from is None else _taken(source, rules)
     assert isinstance(state_dict, StateDict)
     renaming = rules.apply(state_dict)
     by_name = {row.renamed: row for row in renaming.keys if row.renamed is not None}
@@ -178,6 +178,15 @@ def align(source: Checkpoint | StateDict, architecture: Architecture, rules: Rul
     unexpected = [_left_row(row, state_dict, Status.UNEXPECTED) for row in left if row.renamed is not None]
     ignored = [_left_row(row, state_dict, Status.IGNORED) for row in left if row.renamed is None]
     return Alignment(state_dict, architecture, rules, renaming, (*pairs, *unexpected, *ignored))
+
+
+def _taken(source: Checkpoint, rules: RuleSet) -> StateDict:
+    """The state dict that the last `take from` names; where there is none, the complaint is about that rule."""
+    position, rule = [row for row in enumerate(rules) if row[1].kind == "take from" and row[1].enabled][-1]
+    try:
+        return source.state_dict_at(rule.find)
+    except CheckpointExplorerError as error:
+        raise RuleError(str(error), position) from None
 
 
 def align_despite(

@@ -47,7 +47,7 @@ def show(here: Session, loaded: LoadedModel, steps: Preprocessing, labels: Label
     if not here.images:
         _without_pictures(loaded, steps)
         return
-    wanted = (id(loaded), steps, tuple((name, id(data)) for name, data in here.images.items()))
+    wanted = (here.load_version, steps, here.pictures_version)
     if here.answers_for != wanted and not _classify(here, loaded, steps, wanted):
         return
     rows = here.answers or []

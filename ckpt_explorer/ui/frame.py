@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from ckpt_explorer.text import bytes_as_text, plural
+from ckpt_explorer.text import bytes_as_text, plural, visible
 from ckpt_explorer.ui import plain, session
 from ckpt_explorer.ui.uploads import share_uploads
 from ckpt_explorer.ui.warm import warmth
@@ -15,11 +15,19 @@ from ckpt_explorer.ui.warm import warmth
 def begin() -> None:
     """Before the page: set-up that must come first."""
     share_uploads()
+    session.frame_drawn()
     st.html(f"<style>{plain.STYLE}</style>")
 
 
 def title(text: str) -> None:
-    """The page's title, and the sentence that the last action left, if any."""
+    """The page's title, and the sentence that the last action left, if any.
+
+    The first visit to a fresh server at the address of a page reaches that page's script without `app.py`: Streamlit
+    takes a folder called `pages` for its older kind of app until `st.navigation` was called once. Such a visit goes
+    through `app.py` after all.
+    """
+    if not session.has_frame():
+        st.switch_page("app.py")
     st.html(f"<h1 class='room'>{html.escape(text)}</h1>")
     here = session.current()
     if here.message:
@@ -47,7 +55,7 @@ def _open_checkpoint(here: session.Session) -> None:
     with st.container(key="open-checkpoint"):
         plain.heading("Open checkpoint")
         with st.container(key="mono-sidebar"):
-            st.text(checkpoint.name)
+            st.text(visible(checkpoint.name))
         plain.quiet(
             f"{checkpoint.format} · {bytes_as_text(checkpoint.size)}\n{plural(len(checkpoint.state_dict), 'tensor')} · nothing in it was run"
         )

@@ -101,16 +101,24 @@ def _options(here: Session) -> None:
 
 
 def _count(here: Session, name: str, label: str) -> None:
+    draft, complaint = here.drafts.get(f"option-{name}", ("", ""))
+
     def change(value: int) -> None:
-        _commit(here, **{name: int(value) or None})
+        try:
+            _commit(here, **{name: int(value) or None})
+            here.drafts.pop(f"option-{name}", None)
+        except ArchitectureError as error:
+            here.drafts[f"option-{name}"] = (str(value), str(error))
 
     st.number_input(
         label,
         min_value=0,
         max_value=1_000_000,
         step=1,
-        **controlled(f"option-{name}", getattr(here.target, name) or 0, change),
+        **controlled(f"option-{name}", int(draft) if draft else getattr(here.target, name) or 0, change),
     )
+    if complaint:
+        plain.say(complaint, "error", key=f"option-{name}")
 
 
 def _field(here: Session, field: SpecField, value: Any) -> None:

@@ -33,7 +33,7 @@ class Operator:
         Raises:
             SourceError: it lies elsewhere; whether it exists there is not said.
         """
-        given = Path(text.strip()).expanduser()
+        given = Path(text.strip())
         for folder in self.folders:
             path = (given if given.is_absolute() else folder / given).resolve()
             if path.is_relative_to(folder.resolve()):

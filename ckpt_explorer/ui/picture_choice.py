@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from pathlib import Path
+
 import streamlit as st
 
 from ckpt_explorer.api import input_channels, usual_preprocessing
 from ckpt_explorer.errors import LabelsError, PreprocessingError
-from ckpt_explorer.examples import example_images
+from ckpt_explorer.examples import example_images, right_answer
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, default_labels, labels, labels_from_bytes, labels_from_text
 from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, preprocessing, values_from_text
@@ -24,11 +27,13 @@ def pictures(here: Session) -> None:
     """The uploader, the example's own pictures, and the way to start over."""
 
     def take() -> None:
+        images = dict(here.images)
         for upload in widget_value(f"pictures-{here.generation}") or []:
-            if len(here.images) >= MAX_PICTURES:
+            if len(images) >= MAX_PICTURES:
                 here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
                 break
-            here.images[_free_name(here.images, upload.name)] = taken(upload)
+            images[_free_name(images, upload.name)] = taken(upload)
+        here.set_pictures(images)
         here.generation += 1
 
     st.file_uploader("Pictures", accept_multiple_files=True, key=f"pictures-{here.generation}", on_change=take)
@@ -49,9 +54,11 @@ def pictures(here: Session) -> None:
 
 def _take_examples(here: Session, count: int) -> None:
     """The example's pictures that were held out of training; ten are one of each digit."""
-    every = example_images()
-    step = max(len(every) // count, 1)
-    here.images = {path.name: path.read_bytes() for path in every[::step][:count]}
+    by_digit: dict[int, list[Path]] = {}
+    for path in example_images():
+        by_digit.setdefault(right_answer(path.name), []).append(path)
+    in_turn = [path for row in zip_longest(*(by_digit[digit] for digit in sorted(by_digit))) for path in row if path]
+    here.set_pictures({path.name: path.read_bytes() for path in in_turn[:count]})
 
 
 def _free_name(images: dict[str, bytes], name: str) -> str:
@@ -77,7 +84,9 @@ def preprocessing_form(here: Session, loaded: LoadedModel) -> Preprocessing | No
     except PreprocessingError as error:
         plain.say(str(error), "error", key="preprocessing")
         return None
-    if here.steps is None:
+    usual_for = (usual.size, channels)
+    if here.steps is None or here.steps_for != usual_for:
+        here.steps_for = usual_for
         here.steps = _filled_in(usual, here.example.preprocess if here.example else usual.name)
     form = here.steps
 
@@ -134,7 +143,9 @@ def labels_form(here: Session, loaded: LoadedModel) -> tuple[str, ...] | None:
     if choice.source == "numbers" and not choice.file_name and classes:
         usual = here.example.labels if here.example else (default_labels(classes) or ("", None))[1]
         if usual and len(usual) == classes:
-            here.labels = choice = LabelsChoice("file", tuple(usual), "the example" if here.example else "ImageNet")
+            here.labels = choice = LabelsChoice(
+                "file", tuple(usual), "the example" if here.example else "ImageNet", proposed=True
+            )
 
     def choose(source: str) -> None:
         here.labels = LabelsChoice(

@@ -37,7 +37,8 @@ def _rule(here: Session, history: History, position: int, rule: Rule, touched: T
             _delete(here, history, position)
             return
         try:
-            history.commit(f"edit rule {position + 1}", history.rules.replaced(position, parse_rule(typed)))
+            written = parse_rule(typed).switched(rule.enabled)
+            history.commit(f"edit rule {position + 1}", history.rules.replaced(position, written))
             here.drafts.pop(str(rule), None)
         except RuleError as error:
             here.drafts[str(rule)] = (typed, str(error))

@@ -65,6 +65,7 @@ class LabelsChoice:
     names: tuple[str, ...] = ()
     file_name: str = ""
     pasted: str = ""
+    proposed: bool = False
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Session:
 
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
+    `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
     """
 
@@ -90,7 +92,10 @@ class Session:
     loaded_as: object = None
     values: ValuesCheck | None = None
     images: dict[str, bytes] = field(default_factory=dict)
+    pictures_version: int = 0
+    load_version: int = 0
     steps: StepsChoice | None = None
+    steps_for: object = None
     labels: LabelsChoice = field(default_factory=LabelsChoice)
     answers: list[Prediction | FailedImage] | None = None
     answers_for: object = None
@@ -110,6 +115,8 @@ class Session:
         self.aligned = None
         self.drafts = {}
         self.steps = None
+        if self.labels.proposed:
+            self.labels = LabelsChoice()
         self.load_choice = LoadChoice()
         self.forget_loaded()
 
@@ -124,13 +131,20 @@ class Session:
 
     def forget_loaded(self) -> None:
         """Let go of the network and its answers."""
+        self.load_version += 1
         self.loaded = self.loaded_as = self.values = self.answers = self.answers_for = self.stopped_for = None
 
     def choose(self, target: Target) -> None:
         """Choose another network; the rules that were written for it before come back with it."""
         if target != self.target:
             self.target = target
+            self.drafts = {name: draft for name, draft in self.drafts.items() if not name.startswith("option-")}
             self.forget_loaded()
+
+    def set_pictures(self, images: dict[str, bytes]) -> None:
+        """Make `images` the pictures; answers to others are out of date."""
+        self.images = images
+        self.pictures_version += 1
 
     @property
     def place(self) -> tuple[str, str]:
@@ -219,3 +233,13 @@ def controlled(key: str, value: Any, changed: Callable[[Any], None]) -> dict[str
         changed(st.session_state[key])
 
     return {"key": key, "on_change": tell}
+
+
+def frame_drawn() -> None:
+    """Note that this tab's pages stand in the frame of `app.py`."""
+    st.session_state["frame"] = True
+
+
+def has_frame() -> bool:
+    """Whether this tab's pages stand in the frame of `app.py`."""
+    return bool(st.session_state.get("frame", False))

@@ -1,0 +1,423 @@
+"""The Align page: the verdict, the rules that make it, and the choices that change everything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import streamlit
+from torch import Tensor
+
+from ckpt_explorer.alignment import Status
+from ckpt_explorer.rules import rules_from_json
+from tests.checkpoints import add_prefix, small_resnet_state_dict
+from tests.pages.conftest import saved
+from tests.pages.tab import Tab
+
+STRIP, HEAD, SHORTCUT, NORM = SUGGESTED = [
+    "strip prefix 'module.'",
+    "rename 'classifier.' -> 'fc.'",
+    "rename 'shortcut.' -> 'downsample.'",
+    "rename 'norm{n}.' -> 'bn{n}.'",
+]
+
+
+def status_counts(tab: Tab) -> list[str]:
+    """The counts that filter, as they are written."""
+    return list(tab.app.pills(key="status-filter").formatted_values) or [
+        option.content for option in tab.app.pills(key="status-filter").proto.options
+    ]
+
+
+# The verdict
+
+
+def test_the_renamed_example_is_complete_with_four_rules_each_with_its_count(renamed: Tab) -> None:
+    assert renamed.title == "Align"
+    assert renamed.badge == "COMPLETE"
+    assert renamed.verdict == "Every parameter and buffer of resnet20_cifar_b comes from the file (107 of 107 tensors)."
+    assert renamed.rules == SUGGESTED
+    assert renamed.rule_says(0).startswith("128 keys: module.conv1.weight → conv1.weight")
+    assert [renamed.rule_says(position).split(":")[0] for position in range(4)] == [
+        "128 keys",
+        "2 keys",
+        "12 keys",
+        "95 keys",
+    ]
+    assert status_counts(renamed) == ["● 128 matched"]
+    assert renamed.label("next") == "Load 128 tensors"
+
+
+def test_a_file_that_fits_as_it_is_needs_no_rule_and_the_page_says_so(tab: Tab) -> None:
+    tab.open_example("fits").go("align")
+    assert (tab.badge, tab.rules) == ("COMPLETE", [])
+    assert "No rule: the keys are compared as they are." in tab.says
+
+
+def test_the_partial_example_says_that_class_answers_mean_nothing(tab: Tab) -> None:
+    tab.open_example("partial").go("align")
+    assert tab.badge == "PARTIAL"
+    assert "classifier.weight, classifier.bias would be random, so class answers mean nothing" in tab.verdict
+    assert "The file goes on with layer3, which this network does not have" in tab.verdict
+
+
+def test_without_a_checkpoint_the_page_shows_the_way_to_open_one(tab: Tab) -> None:
+    tab.go("align")
+    assert tab.says == ["No checkpoint is open."]
+    assert [link.label for link in tab.app.main.page_link] == ["Open a checkpoint"]
+
+
+def test_what_was_noticed_is_said_with_what_to_do(renamed: Tab) -> None:
+    assert "What was noticed" in renamed.headings
+    assert any(text.startswith("128 keys stand behind the prefix 'module.'") for text in renamed.says)
+
+
+# Rules by hand
+
+
+def test_deleting_a_suggested_rule_lowers_the_verdict_and_writing_it_by_hand_raises_it(renamed: Tab) -> None:
+    renamed.click("delete-0")
+    assert (renamed.badge, renamed.rules) == ("INCOMPATIBLE", [HEAD, SHORTCUT, NORM])
+    renamed.write("new-rule", "strip prefix module.")
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", [HEAD, SHORTCUT, NORM, STRIP])
+    assert renamed.field("new-rule") == ""
+
+
+def test_a_line_with_an_arrow_and_no_kind_is_a_rename(renamed: Tab) -> None:
+    renamed.click("delete-1").write("new-rule", "classifier. -> fc.")
+    assert (renamed.badge, renamed.rules[-1]) == ("COMPLETE", HEAD)
+
+
+def test_a_rule_is_edited_in_place(renamed: Tab) -> None:
+    renamed.write("rule-text-1", "rename classifier. -> head.")
+    assert renamed.rules == [STRIP, "rename 'classifier.' -> 'head.'", SHORTCUT, NORM]
+    assert renamed.rule_says(1).startswith("2 keys: classifier.weight → head.weight")
+    assert renamed.badge == "PARTIAL"
+    renamed.write("rule-text-1", "classifier. -> fc.")
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", SUGGESTED)
+
+
+def test_emptying_a_rule_deletes_it(renamed: Tab) -> None:
+    renamed.write("rule-text-2", " ")
+    assert renamed.rules == [STRIP, HEAD, NORM]
+    assert renamed.label("undo") == "Undo: delete rule 3"
+
+
+def test_a_rule_can_be_switched_off_and_on(renamed: Tab) -> None:
+    renamed.tick("on-1", False)
+    assert (renamed.badge, renamed.rule_says(1)) == ("PARTIAL", "switched off")
+    renamed.tick("on-1", True)
+    assert renamed.badge == "COMPLETE"
+
+
+def test_a_rule_that_is_off_stays_off_when_it_is_edited(renamed: Tab) -> None:
+    renamed.tick("on-1", False).write("rule-text-1", "classifier. -> head.")
+    assert renamed.field("on-1") is False
+
+
+def test_rules_move_up_and_down_and_the_ends_can_go_no_further(renamed: Tab) -> None:
+    renamed.click("down-0")
+    assert renamed.rules == [HEAD, STRIP, SHORTCUT, NORM]
+    renamed.click("up-1")
+    assert renamed.rules == SUGGESTED
+    disabled = {button.key for button in renamed.app.button if button.proto.disabled}
+    assert {"up-0", "down-3"} <= disabled and not {"up-1", "down-2"} & disabled
+
+
+def test_undo_and_redo_name_the_step_that_they_would_take(renamed: Tab) -> None:
+    assert (renamed.label("undo"), renamed.label("redo")) == ("Undo", "Redo")
+    renamed.click("delete-3").click("down-0").tick("on-2", False)
+    assert renamed.label("undo") == "Undo: switch rule 3 off"
+    renamed.click("undo").click("undo")
+    assert (renamed.label("undo"), renamed.label("redo")) == ("Undo: delete rule 4", "Redo: move rule 1 down")
+    renamed.click("undo")
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", SUGGESTED)
+    renamed.click("redo")
+    assert renamed.rules == [STRIP, HEAD, SHORTCUT]
+
+
+def test_the_suggestion_can_be_taken_again(renamed: Tab) -> None:
+    assert not renamed.has_button("suggest")
+    renamed.click("delete-0").click("delete-0").click("suggest")
+    assert renamed.rules == SUGGESTED
+    assert renamed.label("undo") == "Undo: take the suggestion"
+
+
+def test_a_rule_that_touches_nothing_is_shown_so(renamed: Tab) -> None:
+    renamed.write("new-rule", "drop ^optimizer.")
+    assert renamed.rule_says(4) == "touches nothing in this file"
+
+
+# Rules that can't be used
+
+
+def test_an_invalid_pattern_is_said_at_the_rule_and_the_rest_goes_on_working(renamed: Tab) -> None:
+    renamed.write("rule-text-1", "rename class{ -> fc.")
+    assert renamed.rules == [STRIP, "rename class{ -> fc.", SHORTCUT, NORM]
+    assert renamed.rule_says(1) == "✕  The pattern 'class{' has a brace without its partner."
+    assert renamed.badge == "COMPLETE", "the rule as it was goes on working until the new one can be used"
+    renamed.write("rule-text-1", "classifier. -> head.")
+    assert renamed.rule_says(1).startswith("2 keys") and renamed.badge == "PARTIAL"
+
+
+def test_a_new_rule_that_is_none_keeps_the_typed_text_and_says_how_one_is_written(renamed: Tab) -> None:
+    renamed.write("new-rule", "please fix my keys")
+    assert renamed.field("new-rule") == "please fix my keys"
+    assert renamed.box("rule-new").startswith("'please fix my keys' is no rule: a rule begins with its kind, as in")
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", SUGGESTED)
+    renamed.write("new-rule", "")
+    assert not renamed.has_box("rule-new")
+
+
+def test_a_draft_survives_a_visit_to_another_page(renamed: Tab) -> None:
+    renamed.write("rule-text-1", "rename class{ -> fc.").go("load").go("align")
+    assert renamed.rules[1] == "rename class{ -> fc."
+    assert renamed.has_box("rule-1")
+
+
+def test_a_collision_is_said_at_the_rule_names_both_keys_and_the_page_goes_on(renamed: Tab) -> None:
+    renamed.write("new-rule", r"regex conv\d -> conv")
+    complaint = renamed.rule_says(4)
+    assert "Rule 5 gives two keys one name" in complaint and complaint.endswith("Until then it is left out.")
+    assert "'module.layer1.0.conv1.weight' and 'module.layer1.0.conv2.weight'" in complaint
+    assert renamed.badge == "COMPLETE"
+    assert renamed.click("delete-4").boxes("error") == []
+
+
+def test_a_rule_that_takes_from_nowhere_is_said_and_can_be_undone(renamed: Tab) -> None:
+    renamed.write("new-rule", "take from nowhere")
+    assert any("no state dict at 'nowhere'" in text for text in renamed.boxes("error"))
+    assert renamed.click("undo").badge == "COMPLETE"
+
+
+def test_an_endless_regular_expression_is_stopped_and_said(renamed: Tab) -> None:
+    renamed.write("new-rule", r"regex ^(.*)*\1x$ -> y")
+    assert renamed.rules[:4] == SUGGESTED and renamed.badge == "COMPLETE"
+
+
+# Rules as a file
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the download buttons would give, by key."""
+    given: dict[str, Any] = {}
+    button: Any = streamlit.download_button
+
+    def recorded(label: str, data: Any, *rest: Any, key: str, **named: Any) -> Any:
+        given[key] = data
+        return button(label, data, *rest, key=key, **named)
+
+    monkeypatch.setattr(streamlit, "download_button", recorded)
+    return given
+
+
+def test_the_exported_rules_are_read_back_as_they_are(downloads: dict[str, Any], renamed: Tab) -> None:
+    renamed.tick("on-2", False)
+    exported = rules_from_json(downloads["download-rules"])
+    assert [str(rule) for rule in exported] == SUGGESTED
+    assert [rule.enabled for rule in exported] == [True, True, False, True]
+    assert json.loads(downloads["download-rules"])[0]["text"] == STRIP
+
+
+def test_a_rules_file_is_imported_as_one_step(downloads: dict[str, Any], renamed: Tab) -> None:
+    exported = downloads["download-rules"]
+    renamed.click("delete-0").click("delete-0").upload("rules-file-", ("rules.json", exported.encode()))
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", SUGGESTED)
+    assert renamed.label("undo") == "Undo: import rules"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n".join(SUGGESTED), json.dumps(SUGGESTED), json.dumps({"rules": SUGGESTED})],
+    ids=["lines", "list", "object"],
+)
+def test_pasted_rules_replace_the_list(renamed: Tab, text: str) -> None:
+    renamed.click("delete-0").write("paste-rules", text)
+    assert (renamed.badge, renamed.rules) == ("COMPLETE", SUGGESTED)
+    assert renamed.field("paste-rules") == ""
+
+
+def test_pasted_rules_with_a_wrong_line_say_which_and_stay_in_the_field(renamed: Tab) -> None:
+    renamed.write("paste-rules", "drop fc.\nbogus")
+    assert renamed.box("pasted").startswith("Rule 2: 'bogus' is no rule")
+    assert renamed.field("paste-rules") == "drop fc.\nbogus"
+    assert renamed.rules == SUGGESTED
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"x": 1}', "A rules file holds a list of rules"),
+        (b"\xff\xfe\x00", "The rules file is no text."),
+        (b"[1, 2", "The rules file is no valid JSON."),
+        (b'[{"kind": "lstrip", "find": "module."}]', "Rule 1: 'lstrip' is no kind of rule"),
+    ],
+    ids=["object", "bytes", "broken", "kind"],
+)
+def test_a_wrong_rules_file_says_why_and_changes_nothing(renamed: Tab, data: bytes, why: str) -> None:
+    renamed.upload("rules-file-", ("rules.json", data))
+    assert renamed.boxes("error")[0].startswith(why)
+    assert renamed.rules == SUGGESTED
+
+
+# Which state dict, which network
+
+
+def test_another_network_and_back_finds_the_edited_rules_again(renamed: Tab) -> None:
+    renamed.click("delete-1").choose("network", "resnet18")
+    assert renamed.badge == "INCOMPATIBLE"
+    renamed.choose("network", "resnet20_cifar_b")
+    assert (renamed.badge, renamed.rules) == ("PARTIAL", [STRIP, SHORTCUT, NORM])
+    assert renamed.label("undo") == "Undo: delete rule 2"
+
+
+def test_change_of_page_and_back_keeps_rules_network_and_search(renamed: Tab) -> None:
+    renamed.click("delete-1").choose("network", "resnet32_cifar_b").write("new-rule", "drop layer9.")
+    before = renamed.rules
+    renamed.go("open").go("predict").go("align")
+    assert (renamed.field("network"), renamed.rules) == ("resnet32_cifar_b", before)
+
+
+def test_the_networks_on_offer_begin_with_those_that_agree_most(renamed: Tab) -> None:
+    options = renamed.app.selectbox(key="network").options
+    assert options[0].startswith("resnet20_cifar_b · ") and options[0].endswith("% agrees")
+    assert "resnet50" in options and "another checkpoint's keys · align and convert only" in options
+
+
+@pytest.fixture
+def two_networks(tab: Tab) -> Tab:
+    """The Align page with a file of a student and its teacher."""
+    weights = {"student": small_resnet_state_dict(), "teacher": add_prefix("net.", small_resnet_state_dict(1, 7))}
+    return tab.open("two.pth", saved(weights)).go("align")
+
+
+def test_every_state_dict_of_a_file_can_be_chosen(two_networks: Tab) -> None:
+    assert {option.split(" · ")[0] for option in two_networks.app.selectbox(key="state-dict").options} == {
+        "student",
+        "teacher",
+    }
+    assert (two_networks.badge, two_networks.session.target.num_classes) == ("COMPLETE", 5)
+    two_networks.choose("state-dict", "teacher")
+    assert (two_networks.badge, two_networks.session.target.num_classes) == ("COMPLETE", 7)
+    assert two_networks.rules == ["strip prefix 'net.'"]
+
+
+def test_each_state_dict_keeps_its_own_rules(two_networks: Tab) -> None:
+    two_networks.write("new-rule", "drop fc.").choose("state-dict", "teacher").choose("state-dict", "student")
+    assert two_networks.rules == ["drop 'fc.'"]
+
+
+def test_a_file_with_one_state_dict_offers_no_choice_of_it(renamed: Tab) -> None:
+    assert "state-dict" not in {menu.key for menu in renamed.app.selectbox}
+
+
+def test_another_class_count_leaves_the_head_without_weights(renamed: Tab) -> None:
+    renamed.count("option-num_classes", 7)
+    assert renamed.badge == "PARTIAL"
+    assert any("Only the class count differs" in text for text in renamed.says)
+    assert renamed.count("option-num_classes", 10).badge == "COMPLETE"
+
+
+def test_too_many_input_channels_are_refused_in_a_sentence(renamed: Tab) -> None:
+    renamed.count("option-in_channels", 5000)
+    assert any("must be from 1 to 4,096" in text for text in renamed.boxes("error"))
+
+
+def test_a_custom_network_takes_its_blocks_as_text(renamed: Tab) -> None:
+    renamed.choose("network", "custom").write("option-blocks", "2,2")
+    assert len(renamed.session.target.architecture().tree) < 128
+    assert renamed.field("option-blocks") in ("2,2", "2, 2")
+    assert renamed.boxes("error") == []
+
+
+@pytest.mark.parametrize("blocks", ["a,b", "0", "", "1 1 1 1 1 1 1 1 1", "99999"])
+def test_impossible_blocks_give_one_sentence_and_keep_the_typed_text(renamed: Tab, blocks: str) -> None:
+    renamed.choose("network", "custom")
+    before = renamed.session.target
+    renamed.write("option-blocks", blocks)
+    assert len(renamed.boxes("error")) == 1 and renamed.box("option-blocks").startswith("Blocks a stage ")
+    assert renamed.field("option-blocks") == blocks
+    assert renamed.session.target == before
+    assert renamed.write("option-blocks", "3, 3, 3").boxes("error") == []
+
+
+def test_a_custom_network_with_the_right_options_is_complete(renamed: Tab) -> None:
+    renamed.choose("network", "custom").write("option-blocks", "3,3,3").write("option-width", "16")
+    renamed.write("option-stem_kernel", "3").write("option-stem_stride", "1").tick("option-max_pool", False)
+    assert renamed.badge == "COMPLETE"
+
+
+def test_the_small_network_is_recognised_as_a_custom_one(tab: Tab, small_file: bytes) -> None:
+    tab.open("resnet.pth", small_file).go("align")
+    assert (tab.session.target.name, tab.badge) == ("custom", "COMPLETE")
+
+
+def test_another_checkpoint_can_be_the_target(tab: Tab, small_weights: dict[str, Tensor], small_file: bytes) -> None:
+    tab.open("renamed.pth", saved(add_prefix("module.", small_weights))).go("align")
+    tab.choose("network", "another checkpoint's keys")
+    assert tab.boxes("error") == ["Give the other checkpoint whose keys are to be matched."]
+    tab.upload("reference-", ("reference.pth", small_file))
+    assert "Keys of reference.pth" in tab.says
+    if tab.badge != "COMPLETE":
+        tab.write("new-rule", "strip prefix module.")
+    assert tab.badge == "COMPLETE"
+    assert tab.label("next").startswith("Convert")
+
+
+def test_a_wrong_reference_gives_one_sentence(renamed: Tab) -> None:
+    renamed.choose("network", "another checkpoint's keys").upload(
+        "reference-", ("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(99))
+    )
+    assert renamed.box("message").startswith("cat.png is a PNG picture")
+    assert renamed.session.reference is None
+
+
+# The keys
+
+
+def test_the_counts_filter_the_keys(tab: Tab) -> None:
+    tab.open_example("partial").go("align")
+    tab.app.pills(key="status-filter").set_value([Status.MISSING])
+    assert list(tab.run().table("checkpoint")["model"]) == ["classifier.weight", "classifier.bias"]
+    tab.app.pills(key="status-filter").set_value([Status.MISSING, Status.UNEXPECTED])
+    assert set(tab.run().table("checkpoint")["status"]) == {"− missing", "+ unexpected"}
+    tab.app.pills(key="status-filter").set_value([])
+    assert "● matched" in set(tab.run().table("checkpoint")["status"])
+
+
+def test_a_search_finds_keys_by_all_of_its_words_under_old_and_new_name(renamed: Tab) -> None:
+    renamed.write("key-search", "LAYER2.0 norm1")
+    found = renamed.table("checkpoint")
+    assert len(found) == 5 and set(found["rule"]) == {"4"}
+    assert all(found["checkpoint"].str.startswith("module.layer2.0.norm1."))
+    assert list(renamed.write("key-search", "layer2.0 bn1").table("checkpoint")["checkpoint"]) == list(
+        found["checkpoint"]
+    )
+
+
+def test_a_search_that_finds_nothing_says_so(renamed: Tab) -> None:
+    renamed.write("key-search", "transformer")
+    assert "No key has this status and these words." in renamed.says
+    assert not renamed.has_table("checkpoint")
+
+
+def test_a_selected_key_shows_its_way_through_the_rules(renamed: Tab) -> None:
+    row = list(renamed.table("checkpoint")["model"]).index("layer1.0.bn1.weight")
+    assert renamed.select_row("checkpoint", row).texts_in("mono-why")[0].split("\n") == [
+        "● matched",
+        "module.layer1.0.norm1.weight",
+        "  rule 1  →  layer1.0.norm1.weight",
+        "  rule 4  →  layer1.0.bn1.weight",
+    ]
+
+
+def test_the_next_step_leads_to_the_load_page(renamed: Tab) -> None:
+    assert renamed.click("next").title == "Load"
+
+
+def test_the_keys_are_those_of_the_file_that_was_opened_last(tab: Tab, small_weights: dict[str, Tensor]) -> None:
+    tab.open("single.pth", saved(small_weights)).go("align")
+    tab.open("half.pth", saved({key: row.half() for key, row in small_weights.items()})).go("align")
+    assert "float16" in set(tab.table("checkpoint")["dtype"])

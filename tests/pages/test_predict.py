@@ -1,0 +1,297 @@
+"""The Predict page: answers, what they are worth, and what happens to what can't be used."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ckpt_explorer.examples import DIGITS, example_images, facts
+from ckpt_explorer.inference.label_sets import CIFAR10
+from tests.pages.conftest import saved
+from tests.pages.tab import Tab
+from tests.pages.test_align import downloads  # noqa: F401  a fixture
+from tests.pages.test_open import MARKUP, PICTURE, markdown_and_labels
+
+ZERO, ONE = (next(path for path in example_images() if facts()["images"][path.name] == digit) for digit in (0, 1))
+
+
+@pytest.fixture
+def fits(tab: Tab) -> Tab:
+    """The Predict page with the example that fits, loaded."""
+    return tab.open_example("fits").go("load").click("load").go("predict")
+
+
+@pytest.fixture
+def small(tab: Tab, small_file: bytes) -> Tab:
+    """The Predict page with the small network of 5 classes and 3 input channels, loaded."""
+    return tab.open("resnet.pth", small_file).go("load").click("load").go("predict")
+
+
+def answers(tab: Tab) -> list[str]:
+    """The name of the best class of every picture, in their order."""
+    return [str(name) for name in tab.table("second")["name"]]
+
+
+def picture(colour: tuple[int, int, int] = (200, 30, 30), size: int = 32) -> bytes:
+    """A PNG of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (size, size), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_without_a_loaded_network_the_page_shows_the_way_to_one(tab: Tab) -> None:
+    tab.open_example("fits").go("predict")
+    assert tab.says == ["No network is loaded with the rules as they are now."]
+    assert [link.label for link in tab.app.main.page_link] == ["Load it"]
+
+
+def test_without_a_checkpoint_the_page_shows_the_way_to_open_one(tab: Tab) -> None:
+    assert tab.go("predict").says == ["No checkpoint is open."]
+
+
+def test_without_a_picture_a_random_one_is_sent_through_and_what_it_shows_is_said(fits: Tab) -> None:
+    assert "(1, 1, 32, 32) went in and (1, 10) came out" in fits.box("shape-check")
+    assert "also with random ones" in fits.box("shape-check")
+    assert not fits.has_table("second")
+
+
+# Answers
+
+
+def test_ten_example_pictures_get_ten_right_answers(fits: Tab) -> None:
+    fits.click("example-pictures-10")
+    assert "10 of 10 held-out pictures right" in fits.says
+    shown = fits.table("second")
+    assert [DIGITS[facts()["images"][name]] for name in shown["picture"]] == list(shown["name"])
+    assert any(text.startswith("10 pictures · output shape (1, 10) a picture · ") for text in fits.says)
+
+
+def test_the_ten_example_pictures_are_one_of_each_digit(fits: Tab) -> None:
+    fits.click("example-pictures-10")
+    assert sorted(fits.table("second")["class"]) == list(range(10))
+
+
+def test_every_answer_has_a_card_with_the_picture_its_best_class_and_its_probability(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()))
+    best, name = fits.texts_in("answer-0")
+    assert best.startswith("zero  ") and best.endswith("%")
+    assert name == ZERO.name
+    assert len(fits.app.image) == 1
+
+
+def test_pictures_can_come_in_several_drops_and_are_removed_together(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).upload("pictures-", (ONE.name, ONE.read_bytes()))
+    assert answers(fits) == ["zero", "one"]
+    assert fits.label("remove-pictures") == "Remove 2 pictures"
+    assert fits.click("remove-pictures").has_box("shape-check")
+
+
+def test_two_pictures_of_one_name_are_both_answered(fits: Tab) -> None:
+    fits.upload("pictures-", ("digit.png", ZERO.read_bytes()), ("digit.png", ONE.read_bytes()))
+    assert answers(fits) == ["zero", "one"]
+    assert list(fits.table("second")["picture"]) == ["digit.png", "digit.png (2)"]
+
+
+def as_bitmap(path: Path) -> bytes:
+    """The picture in a format in which all of one size have as many bytes."""
+    file = io.BytesIO()
+    Image.open(path).resize((400, 400)).save(file, "BMP")
+    return file.getvalue()
+
+
+def test_another_picture_under_the_name_of_a_removed_one_gets_its_own_answer(fits: Tab) -> None:
+    for path, answer in ((ZERO, "zero"), (ONE, "one")) * 3:
+        fits.upload("pictures-", ("digit.bmp", as_bitmap(path)))
+        assert answers(fits) == [answer], "the memory of the one may be where the other's was"
+        fits.click("remove-pictures")
+
+
+def test_a_wrong_picture_among_good_ones_gives_one_sentence_and_the_others_are_answered(fits: Tab) -> None:
+    fits.upload(
+        "pictures-",
+        (ZERO.name, ZERO.read_bytes()),
+        ("broken.png", ONE.read_bytes()[:60]),
+        ("notes.txt", b"no picture"),
+        (ONE.name, ONE.read_bytes()),
+    )
+    assert [text.split(" ")[0] for text in fits.boxes("error")] == ["broken.png", "notes.txt"]
+    assert answers(fits) == ["zero", "one"]
+
+
+def test_only_wrong_pictures_give_sentences_and_no_table(fits: Tab) -> None:
+    fits.upload("pictures-", ("notes.txt", b"no picture"))
+    assert len(fits.boxes("error")) == 1
+    assert not fits.has_table("second")
+
+
+def test_the_answers_can_be_taken_home_as_a_table(downloads: dict[str, Any], fits: Tab) -> None:  # noqa: F811
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()))
+    table = pd.read_csv(io.BytesIO(downloads["download-answers"]))
+    assert list(table["picture"]) == [ZERO.name] and list(table["name"]) == ["zero"]
+    assert table["probability"].between(0, 1).all()
+
+
+def test_the_classes_of_one_picture_are_shown_as_bars(fits: Tab) -> None:
+    fits.click("example-pictures-10")
+    assert fits.app.selectbox(key="bars-picture").options[0].startswith("1. ")
+    assert len(fits.app.get("plotly_chart")) == 1
+
+
+# What the answers are worth
+
+
+def test_of_the_partial_example_it_is_said_above_the_answers_that_classes_mean_nothing(tab: Tab) -> None:
+    tab.open_example("partial").go("load").click("load").go("predict").click("example-pictures-10")
+    warning = next(text for text in tab.says if "class answers mean nothing" in text)
+    answered = next(text for text in tab.says if text.startswith("10 pictures"))
+    assert tab.says.index(warning) < tab.says.index(answered)
+    assert tab.boxes("good") == []
+
+
+def test_of_the_fitting_example_it_is_said_what_the_answers_rest_on(fits: Tab) -> None:
+    assert fits.box("trust").startswith("Every tensor of the network comes from the file")
+
+
+def test_nan_in_the_weights_leaves_no_probability_and_the_page_says_why(
+    tab: Tab, small_weights: dict[str, Tensor]
+) -> None:
+    broken = {**small_weights, "fc.bias": torch.full_like(small_weights["fc.bias"], torch.nan)}
+    tab.open("nan.pth", saved(broken)).go("load").click("load").go("predict").upload(
+        "pictures-", ("red.png", picture())
+    )
+    assert any("NaN or infinite" in text for text in tab.says)
+    assert tab.texts_in("answer-0")[0].endswith("–")
+
+
+# Class names
+
+
+def test_the_known_sets_name_the_classes(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).choose("labels-source", "cifar10")
+    assert answers(fits) == [CIFAR10[0]]
+    fits.choose("labels-source", "numbers")
+    assert answers(fits) == ["class 0"]
+    fits.choose("labels-source", "digits")
+    assert answers(fits) == ["zero"]
+
+
+def test_a_set_of_another_count_is_refused_and_numbers_are_shown(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).choose("labels-source", "cifar100")
+    assert "100 names, and the network 10 classes" in fits.box("labels")
+    assert fits.box("labels").endswith("Class numbers are shown instead.")
+    assert answers(fits) == ["class 0"]
+
+
+def test_a_file_of_names_is_read(small: Tab) -> None:
+    small.choose("labels-source", "file").upload("labels-", ("names.txt", b"ant\nbee\ncat\ndog\nelk\n"))
+    assert "5 names from names.txt" in small.says
+    assert answers(small.upload("pictures-", ("red.png", picture())))[0] in ("ant", "bee", "cat", "dog", "elk")
+
+
+def test_a_file_with_too_few_names_gives_one_sentence_and_numbers_are_shown(small: Tab) -> None:
+    small.choose("labels-source", "file").upload("labels-", ("names.txt", b"ant\nbee\ncat\n"))
+    small.upload("pictures-", ("red.png", picture()))
+    assert small.boxes("error") == [
+        "names.txt has 3 names, and the network 5 classes: add the missing 2, one a line, in the order of training. "
+        "Class numbers are shown instead."
+    ]
+    assert answers(small)[0].startswith("class ")
+
+
+def test_a_file_that_holds_no_names_says_why(small: Tab) -> None:
+    small.choose("labels-source", "file").upload("labels-", ("names.txt", b"\xff\xfe\x00\x01\x02"))
+    assert len(small.boxes("error")) == 1 and "names.txt" in small.boxes("error")[0]
+
+
+def test_pasted_names_are_used_and_stay_in_the_field(small: Tab) -> None:
+    small.choose("labels-source", "pasted").write("labels-pasted", "ant\nbee\ncat\ndog\nelk")
+    assert answers(small.upload("pictures-", ("red.png", picture())))[0] in ("ant", "bee", "cat", "dog", "elk")
+    small.write("labels-pasted", "ant\nbee")
+    assert "The pasted list has 2 names" in small.box("labels")
+    assert small.field("labels-pasted") == "ant\nbee"
+
+
+def test_names_and_pictures_survive_a_visit_to_another_page(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).choose("labels-source", "cifar10").go("open").go("predict")
+    assert (fits.field("labels-source"), answers(fits)) == ("cifar10", ["airplane"])
+
+
+def test_the_names_of_the_example_are_not_held_against_another_checkpoint(fits: Tab, small_file: bytes) -> None:
+    fits.open("resnet.pth", small_file).go("load").click("load").go("predict")
+    assert fits.boxes("error") == []
+
+
+def test_a_network_of_a_thousand_classes_gets_the_names_of_imagenet(tab: Tab) -> None:
+    from tests.checkpoints import small_resnet_state_dict
+
+    tab.open("imagenet.pth", saved(small_resnet_state_dict(num_classes=1000))).go("load").click("load").go("predict")
+    assert "1,000 names from ImageNet" in tab.says
+
+
+def test_no_class_name_or_picture_name_is_ever_markdown_or_html(small: Tab) -> None:
+    small.choose("labels-source", "file").upload(
+        "labels-", ("names.txt", "\n".join([f"{PICTURE}{MARKUP}"] * 5).encode())
+    )
+    small.upload("pictures-", (f"{PICTURE}.png", picture()), (f"{MARKUP}.png", b"no picture"))
+    assert answers(small)[0].startswith(PICTURE[:20])
+    for kind, path, text in markdown_and_labels(small):
+        if kind == "plotly_chart":
+            assert "<img" not in text, "plotly interprets tags"
+        else:
+            assert not any(name in text for name in (PICTURE, MARKUP)), f"{kind}{path}"
+
+
+# Preprocessing
+
+
+def test_the_example_brings_its_own_preprocessing(fits: Tab) -> None:
+    assert (fits.field("preset"), fits.field("mean"), fits.field("std")) == ("digits", "0.5", "0.5")
+    assert "digits: shorter side to 32 px (bilinear), centre square, values 0..1, mean 0.5, std 0.5" in fits.says
+
+
+def test_another_preset_fills_the_form_and_changes_the_answers(fits: Tab) -> None:
+    before = fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).table("second")["probability"][0]
+    fits.choose("preset", "none")
+    assert (fits.field("mean"), fits.field("std"), fits.field("size")) == ("0", "1", 32)
+    assert fits.table("second")["probability"][0] != before
+
+
+def test_a_preset_of_colour_serves_a_gray_network_under_its_own_name(fits: Tab) -> None:
+    fits.choose("preset", "cifar10")
+    assert len(fits.field("mean").split(",")) == 1
+    assert any(text.startswith("cifar10: ") for text in fits.says)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"), [("mean", "bright"), ("mean", "0.5, 0.5"), ("std", "0"), ("std", ""), ("mean", "nan")]
+)
+def test_a_number_that_can_t_be_used_gives_one_sentence_and_the_typed_text_stays(
+    fits: Tab, field: str, typed: str
+) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes())).write(field, typed)
+    assert len(fits.boxes("error")) == 1 and fits.has_box("preprocessing")
+    assert fits.field(field) == typed
+    assert not fits.has_table("second")
+    assert answers(fits.write(field, "0.5")) == ["zero"]
+
+
+def test_the_form_survives_a_visit_to_another_page(fits: Tab) -> None:
+    fits.write("mean", "0.4").count("size", 40).go("align").go("predict")
+    assert (fits.field("mean"), fits.field("size")) == ("0.4", 40)
+    assert any(text.startswith("custom: shorter side to 40 px") for text in fits.says)
+
+
+def test_only_a_network_of_three_channels_can_be_given_bgr(small: Tab) -> None:
+    assert not small.app.toggle(key="bgr").proto.disabled
+    assert any(text.endswith("std 0.247, 0.2435, 0.2616") and ", BGR" in text for text in small.tick("bgr", True).says)
+
+
+def test_a_gray_network_is_not_asked_for_bgr(fits: Tab) -> None:
+    assert fits.app.toggle(key="bgr").proto.disabled
