@@ -41,5 +41,5 @@ def test_a_real_cifar_checkpoint_gives_ten_right_answers(tab: Explorer) -> None:
         called, percent, file = card.split()
         assert (called, file) == (label, name)
         assert float(percent.rstrip("%")) / 100 == pytest.approx(said[name]["probability"], abs=0.001)
-    tab.page.locator(".st-key-labels-source").scroll_into_view_if_needed()
+    tab.by_key("answer-9").scroll_into_view_if_needed()
     tab.pictured("predict")
