@@ -6,6 +6,17 @@ from ckpt_explorer.alignment import Alignment, Status, Verdict, continues_beyond
 from ckpt_explorer.text import plural, visible
 
 
+SYMBOLS: dict[Status, str] = {
+    Status.MATCHED: "●",
+    Status.ADAPTED: "◑",
+    Status.SHAPE_MISMATCH: "≠",
+    Status.MISSING: "−",
+    Status.UNEXPECTED: "+",
+    Status.IGNORED: "·",
+}
+"""A sign for each status, so that it is told without colour."""
+
+
 def explain(alignment: Alignment) -> str:
     """The verdict and its reason, in one or two sentences for a person."""
     return " ".join(part for part in (_first(alignment), _also(alignment)) if part)

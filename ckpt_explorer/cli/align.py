@@ -10,16 +10,9 @@ from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
 from ckpt_explorer.proposal import Proposal
 from ckpt_explorer.text import plural, shape_as_text
+from ckpt_explorer.verdict import SYMBOLS
 
 SHOWN = 20
-SYMBOLS = {
-    Status.MATCHED: "●",
-    Status.ADAPTED: "◑",
-    Status.SHAPE_MISMATCH: "≠",
-    Status.MISSING: "−",
-    Status.UNEXPECTED: "+",
-    Status.IGNORED: "·",
-}
 
 
 def run(arguments: Namespace) -> int:

@@ -6,15 +6,8 @@ import streamlit as st
 
 from ckpt_explorer.alignment import Alignment, Status, Verdict
 from ckpt_explorer.text import visible
+from ckpt_explorer.verdict import SYMBOLS
 
-SYMBOLS: dict[Status, str] = {
-    Status.MATCHED: "●",
-    Status.ADAPTED: "◑",
-    Status.SHAPE_MISMATCH: "≠",
-    Status.MISSING: "−",
-    Status.UNEXPECTED: "+",
-    Status.IGNORED: "·",
-}
 BADGES: dict[Verdict, str] = {
     Verdict.COMPLETE: "● COMPLETE",
     Verdict.PARTIAL: "◐ PARTIAL",
@@ -30,5 +23,7 @@ def show(alignment: Alignment) -> None:
 
 
 def label(status: Status, alignment: Alignment) -> str:
-    """`● 97 matched`: symbol, count and word."""
-    return f"{SYMBOLS[status]} {alignment.summary[str(status).replace(' ', '_')]:,} {status}"
+    """`● 97 matched`: symbol, count and word; missing keys that are all counters are called so, as no one needs them."""
+    rows = alignment.rows(status)
+    counters = status is Status.MISSING and all(pair.is_counter for pair in rows)
+    return f"{SYMBOLS[status]} {len(rows):,} {status}{' counters' if counters else ''}"
