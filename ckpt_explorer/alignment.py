@@ -106,6 +106,12 @@ class Alignment:
         return {str(status).replace(" ", "_"): counts[status] for status in Status}
 
     @cached_property
+    def filled(self) -> tuple[str, ...]:
+        """The model's keys that the file fills, without counters of batches: those are no evidence of anything."""
+        rows = self.rows(Status.MATCHED, Status.ADAPTED)
+        return tuple(pair.model for pair in rows if pair.model and not is_counter(pair.model))
+
+    @cached_property
     def unfilled(self) -> tuple[str, ...]:
         """The model's keys that the file does not fill; counters of batches are not asked for."""
         rows = self.rows(Status.MISSING, Status.SHAPE_MISMATCH)
@@ -125,8 +131,7 @@ class Alignment:
     def verdict(self) -> Verdict:
         """Complete, partial or incompatible, as DESIGN's words have it. See `says` for the reason."""
         head = set(self.architecture.head)
-        filled = len(self.rows(Status.MATCHED, Status.ADAPTED))
-        if self.strangers or not filled:
+        if self.strangers or not self.filled:
             return Verdict.INCOMPATIBLE
         if not self.unfilled:
             return Verdict.COMPLETE

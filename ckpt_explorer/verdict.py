@@ -5,7 +5,6 @@ from __future__ import annotations
 from ckpt_explorer.alignment import Alignment, Status, Verdict, continues_beyond, is_counter, named
 from ckpt_explorer.text import plural, visible
 
-
 SYMBOLS: dict[Status, str] = {
     Status.MATCHED: "●",
     Status.ADAPTED: "◑",
@@ -25,12 +24,15 @@ def explain(alignment: Alignment) -> str:
 def _first(alignment: Alignment) -> str:
     name = visible(alignment.architecture.name)
     wanted = [key for key in alignment.architecture.tree if not is_counter(key)]
-    filled = len(wanted) - len(alignment.unfilled)
+    filled = len(alignment.filled)
     share = f"{filled:,} of {plural(len(wanted), 'tensor')}"
     if alignment.verdict is Verdict.COMPLETE:
         return f"Every parameter and buffer of {name} comes from the file ({share})."
     if alignment.verdict is Verdict.PARTIAL:
         return f"The trunk of {name} is filled ({share}); {named(alignment.unfilled)} would be random, so class answers mean nothing."
+    if not filled and alignment.rows(Status.SHAPE_MISMATCH):
+        named_alike = plural(len(alignment.rows(Status.SHAPE_MISMATCH)), "key")
+        return f"Nothing of {name} is filled: {named_alike} of the file have the network's names, and every one another shape."
     if not filled:
         return f"Nothing of {name} is filled: no key of the file, with these rules, is a key of the network."
     if alignment.strangers:

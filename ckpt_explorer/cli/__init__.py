@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser(words[0] if words else None).parse_args(words, arguments)
         never_refuse_a_character()
         command = import_module(f"ckpt_explorer.cli.{arguments.command}")
-        with only_json() if arguments.json else contextlib.nullcontext():
+        with warnings.catch_warnings(), only_json() if arguments.json else contextlib.nullcontext():
+            warnings.simplefilter("ignore")  # a library's remarks on a damaged picture are no part of our one sentence
             return int(command.run(arguments))
     except CheckpointExplorerError as error:
         return _refused(error, arguments)

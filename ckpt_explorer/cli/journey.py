@@ -11,7 +11,7 @@ from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.proposal import Proposal, propose, propose_architecture
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.rules import RuleSet, rules_from_json
-from ckpt_explorer.suggestion import identify
+from ckpt_explorer.suggestion import as_custom, identify
 from ckpt_explorer.text import visible
 
 
@@ -60,6 +60,8 @@ def given_architecture(arguments: Namespace, checkpoint: Checkpoint) -> Architec
     candidates = identify(checkpoint.state_dict)
     name = arguments.arch or propose_architecture(candidates).name
     seen = next((row for row in candidates if row.name == name), candidates[0] if candidates else None)
+    if name == "custom":
+        seen = as_custom(checkpoint.state_dict) or seen
     if seen is not None:
         counts = {
             "num_classes": counts["num_classes"] or seen.num_classes,

@@ -79,6 +79,15 @@ def identify(tensors: Mapping[str, TensorInfo]) -> tuple[Candidate, ...]:
     return tuple(best)
 
 
+def as_custom(tensors: Mapping[str, TensorInfo]) -> Candidate | None:
+    """The custom network of exactly the structure that these tensors show; None where no network describes it.
+
+    It is what the fields of `custom` begin with, also where a named network fits.
+    """
+    structure = structure_of(tensors)
+    return _custom(structure) if structure else None
+
+
 def _candidate(name: str, spec: ResNetSpec, structure: Structure) -> Candidate:
     agrees, total, against = 0.0, 0.0, []
     for weight, share, complaint in _features(spec, structure.spec):

@@ -10,6 +10,7 @@ from ckpt_explorer.architectures.residual import NAMES
 from ckpt_explorer.architectures.spec import CUSTOM_FIELDS, NAMED_SPECS, ResNetSpec, SpecField, options_of
 from ckpt_explorer.errors import ArchitectureError, CheckpointExplorerError
 from ckpt_explorer.reading import open_checkpoint
+from ckpt_explorer.suggestion import as_custom
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.operator import operator
@@ -60,9 +61,12 @@ def _targets(here: Session) -> dict[str, tuple[Target, str]]:
     for name in (*operator().models, *own):
         offered[name] = (Target("class", name), "your own class")
     offered.update(found)
+    seen_as_custom = as_custom(here.checkpoint.state_dict) if here.checkpoint else None
     for name in NAMES:
-        kind = "custom" if name == "custom" else "named"
-        offered.setdefault(name, (Target("custom" if kind == "custom" else "named", name, classes, channels), ""))
+        target = Target("custom" if name == "custom" else "named", name, classes, channels)
+        if name == "custom" and seen_as_custom is not None:
+            target = Target.of(seen_as_custom)
+        offered.setdefault(name, (target, ""))
     offered["another checkpoint's keys"] = (Target("reference", "another checkpoint's keys"), "align and convert only")
     return offered
 

@@ -16,7 +16,7 @@ def to_load(here: Session) -> None:
     filled = alignment.summary["matched"] + alignment.summary["adapted"]
     reference = alignment.architecture.build is None
     label = f"Convert {plural(filled, 'tensor')}" if reference else f"Load {plural(filled, 'tensor')}"
-    if st.button(label, type="primary", key="next", disabled=not filled):
+    if st.button(label, type="primary", key="next", disabled=not alignment.filled):
         st.switch_page("pages/load.py")
 
 
