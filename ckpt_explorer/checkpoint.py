@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis
@@ -48,10 +49,7 @@ class TensorInfo(NamedTuple):
     @property
     def elements(self) -> int:
         """Number of elements."""
-        count = 1
-        for side in self.shape:
-            count *= side
-        return count
+        return prod(self.shape)
 
     @property
     def size(self) -> int:
@@ -89,7 +87,7 @@ class StateDict(Mapping[str, TensorInfo]):
     @property
     def size(self) -> int:
         """Bytes of all tensors together; shared storages count once a tensor."""
-        return sum(info.size for info in self.tensors.values())
+        return sum(prod(info.shape) * ITEM_BYTES[info.dtype] for info in self.tensors.values())
 
     def tensor(self, key: str) -> torch.Tensor:
         """Return the tensor under `key`, as a view of the file's bytes.

@@ -7,6 +7,8 @@ import warnings
 import torch
 
 from ckpt_explorer.checkpoint import ITEM_BYTES, TensorInfo
+from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
+from ckpt_explorer.text import visible
 
 # The file is mapped read-only and an upload's bytes can't be written either; torch warns of that at every view.
 warnings.filterwarnings("ignore", message="The given buffer is not writable", category=UserWarning)
@@ -21,6 +23,10 @@ def dtype_named(name: str) -> torch.dtype:
     return found
 
 
+_COMPLEX_PARTS = {"complex128": 8, "complex64": 4, "complex32": 2}
+"""Bytes of the real part: byte order is that of the parts."""
+
+
 def tensor_from(info: TensorInfo) -> torch.Tensor:
     """The tensor that `info` describes, on the CPU, sharing memory with the file. See `StateDict.tensor`."""
     dtype = dtype_named(info.dtype)
@@ -33,20 +39,23 @@ def tensor_from(info: TensorInfo) -> torch.Tensor:
 def _in_this_byte_order(info: TensorInfo) -> memoryview | bytearray:
     """The storage's bytes, cut to whole elements, and turned round in a copy where the file is big-endian."""
     width = ITEM_BYTES[info.dtype]
-    data = info.storage.read()
+    data = _read(info)
     data = data[: len(data) // width * width]
-    part = (
-        8
-        if info.dtype == "complex128"
-        else 4
-        if info.dtype == "complex64"
-        else 2
-        if info.dtype == "complex32"
-        else width
-    )
+    part = _COMPLEX_PARTS.get(info.dtype, width)
     if not info.storage.big_endian or part == 1:
         return data
     turned = bytearray(len(data))
     for byte in range(part):
         turned[byte::part] = data[part - 1 - byte :: part]
     return turned
+
+
+def _read(info: TensorInfo) -> memoryview:
+    """The storage's bytes; a refusal names the tensor that needed them."""
+    try:
+        return info.storage.read()
+    except CorruptCheckpoint as error:
+        found = error.diagnosis
+        raise CorruptCheckpoint(
+            Diagnosis(found.id, f"{found.says} (tensor {visible(info.key)!r} needs them)", found.next)
+        ) from None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
-from ckpt_explorer.checkpoint import Checkpoint, Entry, Storage, TensorInfo
-from ckpt_explorer.errors import Diagnosis, NotACheckpoint
-from ckpt_explorer.reading.claims import tensor_info
-from ckpt_explorer.reading.contents import Contents, graded, preferred
+from ckpt_explorer.checkpoint import Checkpoint, Entry, StateDict
+from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis, NotACheckpoint
+from ckpt_explorer.reading.claims import tensor_infos
+from ckpt_explorer.reading.contents import Contents, preferred
+from ckpt_explorer.reading.grades import asks_for_code, diagnoses_of_globals, graded
 from ckpt_explorer.reading.pickled import PickledFile
+from ckpt_explorer.reading.plain_pickle import read_plain_pickle
 from ckpt_explorer.reading.safetensors import read_safetensors
-from ckpt_explorer.reading.signature import recognise
+from ckpt_explorer.reading.signature import recognise, unrecognised
 from ckpt_explorer.reading.source import Source, source_of
 from ckpt_explorer.reading.torch_legacy import read_torch_legacy
-from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim
 from ckpt_explorer.reading.torch_zip import read_torch_zip
 from ckpt_explorer.text import plural, visible
 
@@ -32,20 +36,39 @@ def open_checkpoint(given: str | os.PathLike[str] | bytes | memoryview, name: st
         NotACheckpoint: it is another kind of file; the text says what, and what to do.
         CorruptCheckpoint: it is cut short or damaged, or its claims contradict its bytes.
     """
-    source = source_of(given, name)
+    with _collector_paused():
+        return _open(source_of(given, name))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Describing a checkpoint makes thousands of small objects, none of which is garbage: looking for it costs a tenth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _open(source: Source) -> Checkpoint:
     kind = recognise(source)
     if kind == "safetensors":
         return _from_safetensors(source)
-    if kind == "pickle":
-        raise NotACheckpoint(
-            Diagnosis(
-                "F10",
-                f"{visible(source.name)} is a plain pickle, not written by torch.save",
-                "load it where it was made, and write its tensors with torch.save or safetensors.",
-            )
-        )
-    read = read_torch_zip if kind == "torch zip" else read_torch_legacy
-    return _from_pickled(source, kind, read(source))
+    if kind == "maybe a pickle":
+        try:
+            return _from_pickled(source, "pickle", read_plain_pickle(source))
+        except CorruptCheckpoint as error:
+            raise (error if error.diagnosis.id == "P5" else NotACheckpoint(unrecognised(source))) from None
+    return _from_pickled(source, kind, _READERS[kind](source))
+
+
+_READERS: dict[str, Callable[[Source], PickledFile]] = {
+    "torch zip": read_torch_zip,
+    "torch legacy": read_torch_legacy,
+    "pickle": read_plain_pickle,
+}
 
 
 def _from_safetensors(source: Source) -> Checkpoint:
@@ -68,16 +91,9 @@ def _from_safetensors(source: Source) -> Checkpoint:
 
 
 def _from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
-    @cache
-    def storage(claim: StorageClaim) -> Storage:
-        return file.storage(claim)
-
-    def fact(key: str, claim: TensorClaim) -> TensorInfo:
-        return tensor_info(source, key, claim, storage(claim.storage))
-
-    contents = Contents(file.root, fact)
+    contents = Contents(file.root, partial(tensor_infos, source, file.find_storages))
     if not contents.state_dicts:
-        raise NotACheckpoint(_no_weights(source, contents))
+        raise NotACheckpoint(asks_for_code(source.name, file.globals) or _no_weights(source, contents))
     entries = contents.entries
     if contents.left_out:
         entries = [*entries, Entry("…", "more", plural(contents.left_out, "more entry", "more entries"))]
@@ -89,14 +105,33 @@ def _from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
         selected=preferred(contents.state_dicts),
         entries=tuple(entries),
         globals=graded(file.globals),
+        diagnoses=(
+            *diagnoses_of_globals(source.name, file.globals, contents.whole_model),
+            *_of_weights(source, kind, contents.state_dicts),
+        ),
         written_by=file.written_by,
     )
+
+
+def _of_weights(source: Source, kind: str, state_dicts: list[StateDict]) -> Iterator[Diagnosis]:
+    if kind == "pickle":
+        yield Diagnosis(
+            "F10",
+            f"{visible(source.name)} is a plain pickle, not written by torch.save",
+            "its arrays are read as they are; convert writes them as PyTorch or safetensors would.",
+        )
+    if any(info.dtype.startswith(("qint", "quint")) for state_dict in state_dicts for info in state_dict.values()):
+        yield Diagnosis(
+            "F16",
+            f"{visible(source.name)} holds quantised weights, as integers with a scale",
+            "build and convert the same quantised network; they are not turned into floats here.",
+        )
 
 
 def _no_weights(source: Source, contents: Contents) -> Diagnosis:
     held = ", ".join(f"{entry.path} ({entry.kind})" for entry in contents.entries[:4])
     return Diagnosis(
         "F14",
-        f"{visible(source.name)} was written by torch.save, but no state dict is in it: it holds {visible(held) or 'nothing'}",
+        f"{visible(source.name)} can be read, but no state dict is in it: it holds {visible(held) or 'nothing'}",
         "give the file with the weights; this one may be an optimizer's state, a data set or a log.",
     )

@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ckpt_explorer.checkpoint import Entry, GlobalName, StateDict, TensorInfo
-from ckpt_explorer.reading.inert_pickle import Call, Global, InertDict
-from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, global_kind, module_state
+from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
+from ckpt_explorer.reading.described import Call, Global, InertDict, TupleKey
+from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, module_state
 from ckpt_explorer.text import plural, visible
 
 MAX_ENTRIES = 2000
 MAX_VISITS = 500_000
 MAX_MODULES = 100_000
 
-TensorFact = Callable[[str, TensorClaim], TensorInfo]
+MAX_DEPTH = 100
+MAX_NAME = 300
+
+TensorFacts = Callable[[dict[str, TensorClaim]], dict[str, TensorInfo]]
 
 _NOT_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|sched\w*|lr_sched\w*|scaler|amp|loops|callbacks|momentum_buffer|grads?)([._]|$)", re.IGNORECASE
@@ -26,8 +29,9 @@ _COPIES = re.compile(r"ema|averag|shadow|momentum|teacher|target|polyak|swa", re
 class Contents:
     """What a walk over the described objects of one file found. The walk visits each object once, however nested."""
 
-    def __init__(self, root: Any, fact: TensorFact) -> None:
-        self.fact = fact
+    def __init__(self, root: Any, facts: TensorFacts) -> None:
+        self.facts = facts
+        self.whole_model = False
         self.state_dicts: list[StateDict] = []
         self.entries: list[Entry] = []
         self.left_out = 0
@@ -35,14 +39,17 @@ class Contents:
 
     def _walk(self, root: Any) -> None:
         seen: set[int] = set()
-        waiting: list[tuple[str, Any, bool]] = [("", root, True)]
+        waiting: list[tuple[int, str, Any, bool]] = [(0, "", root, True)]
         while waiting:
-            path, node, weights = waiting.pop()
-            if isinstance(node, dict | list | tuple | Call):
+            depth, path, node, weights = waiting.pop()
+            if isinstance(node, dict | list | tuple | Call) and type(node) is not TensorClaim:
                 if id(node) in seen or len(seen) > MAX_VISITS:
                     continue
                 seen.add(id(node))
-            children = list(self._visit(path, node, weights))
+                if depth > MAX_DEPTH:
+                    self._note(path, "nested", f"more than {MAX_DEPTH} levels deep, not shown")
+                    continue
+            children = [(depth + 1, *child) for child in self._visit(path, node, weights)]
             waiting.extend(reversed(children))
 
     def _visit(self, path: str, node: Any, weights: bool) -> Iterator[tuple[str, Any, bool]]:
@@ -50,33 +57,41 @@ class Contents:
         state = module_state(node)
         if state is not None:
             self._take(path, _module_tensors(state))
-            self._note(path, "model", f"a whole model of class {visible(node.name)}; its class is not needed")
+            self.whole_model = True
+            self._note(
+                path or "(top)", "model", f"a whole model of class {visible(node.name)}; its class is not needed"
+            )
         elif isinstance(node, dict):
             yield from self._mapping(path, node, weights)
-        elif isinstance(node, list | tuple):
-            yield from self._sequence(path, node, weights)
         elif isinstance(node, TensorClaim):
-            info = self.fact(path, node)
+            info = self.facts({path: node})[path]
             self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
+        elif isinstance(node, list | tuple) and not isinstance(node, StorageClaim):
+            yield from self._sequence(path, node, weights)
         elif isinstance(node, Call):
             yield from self._object(path, node, weights)
         else:
             self._note(path, *_scalar(node))
 
     def _mapping(self, path: str, node: dict[Any, Any], weights: bool) -> Iterator[tuple[str, Any, bool]]:
-        tensors = {str(key): value for key, value in node.items() if type(value) is TensorClaim}
-        kept = weights and all(isinstance(key, str) for key in node)
+        tensors = {
+            key if type(key) is str else _key_as_text(key): value
+            for key, value in node.items()
+            if type(value) is TensorClaim
+        }
+        kept = weights and not any(isinstance(key, Call) for key in node)
         if tensors and kept:
             self._take(path, tensors)
         elif tensors:
             self._count(path, tensors)
         if path and not tensors:
             self._note(path, "dict", plural(len(node), "entry", "entries"))
-        for key, value in node.items():
-            if type(value) is not TensorClaim:
-                name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "?"
-                below = f"{path}.{name}" if path else name
-                yield below, value, kept and not _NOT_WEIGHTS.search(name)
+        if len(tensors) < len(node):
+            for key, value in node.items():
+                if type(value) is not TensorClaim:
+                    name = _key_as_text(key)[:MAX_NAME]
+                    below = f"{path}.{name}" if path else name
+                    yield below, value, kept and not _NOT_WEIGHTS.search(name)
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
         nested = [
@@ -104,24 +119,21 @@ class Contents:
         if node.pairs:
             inside["(items)"] = node.pairs
         if node.items:
-            inside["(items)"] = node.items
+            inside["(values)"] = node.items
         if isinstance(node.args, tuple) and node.args:
             inside["(arguments)"] = node.args
         for name, value in inside.items():
-            yield f"{path}.{name}" if path else name, value, weights
+            yield f"{path}.{name[:MAX_NAME]}" if path else name[:MAX_NAME], value, weights
 
     def _take(self, path: str, claims: dict[str, TensorClaim]) -> None:
         """List `claims` as a state dict at `path`."""
-        fact = self.fact
-        found = StateDict(path, {key: fact(key, claim) for key, claim in claims.items()})
+        found = StateDict(path, self.facts(claims))
         self.state_dicts.append(found)
         self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)
 
     def _count(self, path: str, claims: dict[str, TensorClaim]) -> None:
-        infos = [self.fact(key, claim) for key, claim in claims.items()]
-        self._note(
-            path, "tensors", plural(len(infos), "tensor"), tensors=len(infos), size=sum(info.size for info in infos)
-        )
+        infos = StateDict(path, self.facts(claims))
+        self._note(path, "tensors", plural(len(infos), "tensor"), tensors=len(infos), size=infos.size)
 
     def _note(self, path: str, kind: str, says: str, **more: Any) -> None:
         if len(self.entries) >= MAX_ENTRIES:
@@ -156,6 +168,11 @@ def _module_tensors(top: dict[str, Any]) -> dict[str, TensorClaim]:
     return found
 
 
+def _key_as_text(key: Any) -> str:
+    """How a key of a mapping reads; two keys that read the same (`1` and `"1"`) do not occur in a state dict."""
+    return str(key) if isinstance(key, str | int | float | TupleKey) else "?"
+
+
 def _texts(values: Any) -> Iterable[str]:
     return (value for value in values if isinstance(value, str)) if isinstance(values, list | tuple | set) else ()
 
@@ -170,7 +187,7 @@ def _scalar(value: Any) -> tuple[str, str]:
         return "number", f"{value:.6g}"
     if isinstance(value, str):
         return "text", visible(value, 200)
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | memoryview):
         return "bytes", plural(len(value), "byte")
     if isinstance(value, Global):
         return "name", f"{visible(str(value))}, not imported"
@@ -179,13 +196,6 @@ def _scalar(value: Any) -> tuple[str, str]:
     if isinstance(value, InertDict | dict):
         return "dict", plural(len(value), "entry", "entries")
     return "object", visible(getattr(value, "name", type(value).__name__))
-
-
-def graded(names: Iterable[str]) -> tuple[GlobalName, ...]:
-    """The file's imports, graded, code first."""
-    order = {"code": 0, "data": 1, "tensor": 2}
-    rows = [GlobalName(visible(name), global_kind(name)) for name in names]
-    return tuple(sorted(rows, key=lambda row: order[row.kind]))
 
 
 def preferred(state_dicts: list[StateDict]) -> str:
@@ -200,4 +210,4 @@ def preferred(state_dicts: list[StateDict]) -> str:
         learned = sum(info.dtype.startswith(("float", "bfloat")) for info in state_dict.values())
         return (kernels, learned if not kernels else 0, not _COPIES.search(state_dict.path), -len(state_dict.path))
 
-    return max(state_dicts, key=rank).path if state_dicts else ""
+    return max(state_dicts, key=rank).path if len(state_dicts) > 1 else state_dicts[0].path

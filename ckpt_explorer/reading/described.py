@@ -13,11 +13,15 @@ PersistentLoad = Callable[[Any], Any]
 
 
 class PickleError(Exception):
-    """These bytes are no pickle that can be described; `position` is the byte at which that showed."""
+    """These bytes are no pickle that can be described; `position` is the byte at which that showed.
+
+    `globals` holds what the pickle had named before.
+    """
 
     def __init__(self, message: str, position: int) -> None:
-        super().__init__(f"{message} at byte {position:,}" if position else message)
+        super().__init__(f"{message} at byte {position:,}")
         self.position = position
+        self.globals: dict[str, Global] = {}
 
 
 class PickleCutShort(PickleError):

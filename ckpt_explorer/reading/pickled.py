@@ -1,51 +1,51 @@
-"""What the two pickled formats share: the described objects, the names they import, and where storages lie."""
+"""What the pickled formats share: the described objects, the names they import, and where storages lie."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.reading.claims import FindStorage
-from ckpt_explorer.reading.inert_pickle import Global, PersistentLoad, PickleCutShort, PickleError, walk_pickle
+from ckpt_explorer.errors import CorruptCheckpoint
+from ckpt_explorer.reading.claims import FindStorages
+from ckpt_explorer.reading.described import Constructor, Global, PersistentLoad, PickleCutShort, PickleError
+from ckpt_explorer.reading.grades import asks_for_code
+from ckpt_explorer.reading.inert_pickle import Shortcut, Walk, walk_pickle
+from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.source import Source
 from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, storage_claim
-from ckpt_explorer.reading.zip_directory import damaged
-from ckpt_explorer.text import bytes_as_text, visible
 
 
 @dataclass(frozen=True)
 class PickledFile:
-    """The described root object of a file, the globals it names, and the function that finds its storages."""
+    """The described root object of a file, the globals it names, and where its storages lie."""
 
     root: Any
     globals: dict[str, Global]
-    storage: FindStorage
+    find_storages: FindStorages
     written_by: str
 
 
 def walk(
-    source: Source, data: memoryview, start: int = 0, persistent_load: PersistentLoad = storage_claim
-) -> tuple[Any, dict[str, Global], int]:
+    source: Source,
+    data: memoryview | bytes,
+    start: int = 0,
+    persistent_load: PersistentLoad = storage_claim,
+    shortcut: Shortcut | None = None,
+    constructors: Mapping[str, Constructor] = CONSTRUCTORS,
+) -> Walk:
     """Describe the pickle at byte `start` of `data`, which is `source` or a record of it.
 
     Raises:
-        CorruptCheckpoint: cut short (F5), or not a pickle that can be described (F18).
+        CorruptCheckpoint: cut short (F5), not a pickle that can be described (F18), or either while it asks for code
+            that could do harm (P5).
     """
     try:
-        return walk_pickle(data, CONSTRUCTORS, persistent_load, start)
-    except PickleCutShort as error:
-        raise cut_short(source, str(error)) from None
+        return walk_pickle(data, constructors, persistent_load, start, shortcut)
     except PickleError as error:
+        code = asks_for_code(source.name, error.globals)
+        if code is not None:
+            raise CorruptCheckpoint(code) from None
+        if isinstance(error, PickleCutShort):
+            raise cut_short(source, str(error)) from None
         raise damaged(source, str(error)) from None
-
-
-def cut_short(source: Source, where: str) -> CorruptCheckpoint:
-    """The refusal of a file that ends too early."""
-    return CorruptCheckpoint(
-        Diagnosis(
-            "F5",
-            f"{visible(source.name)} is cut short at {bytes_as_text(source.size)}: {where}",
-            "fetch it again, and compare the size with the one published.",
-        )
-    )

@@ -7,19 +7,18 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.reading.described import InertDict, PickleCutShort, PickleError
+from ckpt_explorer.reading.described import Call, InertDict, PickleError
 
 if TYPE_CHECKING:
     from ckpt_explorer.reading.inert_pickle import Walk
 
 MAX_NUMBER_BYTES = 1024
-MAX_LINE = 65_536
 LONG_BYTES = 65_536
 """Byte strings above this stay a view of the file."""
 
 _DOUBLE = struct.Struct(">d")
 
-Handler = Callable[[Walk], None]
+Handler = Callable[["Walk"], None]
 
 
 def _push(value: Callable[[Walk], Any]) -> Handler:
@@ -40,7 +39,22 @@ def _long(size_bytes: int) -> Callable[[Walk], int]:
 
 
 def _text(size_bytes: int) -> Callable[[Walk], str]:
-    return lambda walk: str(walk.take(walk.number(size_bytes)), "utf-8", "surrogatepass")
+    def value(walk: Walk) -> str:
+        raw = walk.view(walk.number(size_bytes))
+        walk.count_text(len(raw))
+        return str(raw, "utf-8", "surrogatepass")
+
+    return value
+
+
+def _bytes(size_bytes: int) -> Callable[[Walk], bytes | memoryview]:
+    """Short ones as bytes, long ones as a view of the file."""
+
+    def value(walk: Walk) -> bytes | memoryview:
+        raw = walk.view(walk.number(size_bytes))
+        return raw if len(raw) > LONG_BYTES else bytes(raw)
+
+    return value
 
 
 def _old_text(raw: bytes) -> str | bytes:
@@ -66,9 +80,24 @@ def _quoted(walk: Walk) -> str | bytes:
     return _old_text(codecs.escape_decode(line[1:-1])[0])
 
 
+def _empty_dict(walk: Walk) -> InertDict:
+    walk.count_object()
+    return InertDict()
+
+
+def _empty_list(walk: Walk) -> list[Any]:
+    walk.count_object()
+    return []
+
+
+def _list(walk: Walk) -> list[Any]:
+    walk.count_object()
+    return walk.popped_to_mark()
+
+
 def _dict(walk: Walk) -> InertDict:
     flat = walk.popped_to_mark()
-    result = InertDict()
+    result = _empty_dict(walk)
     walk.set_items(result, flat)
     return result
 
@@ -104,11 +133,6 @@ def _appends(walk: Walk) -> None:
     walk.extend(walk.stack[-1], values)
 
 
-def _set_item(walk: Walk) -> None:
-    value, key = walk.stack.pop(), walk.stack.pop()
-    walk.set_items(walk.stack[-1], [key, value])
-
-
 def _set_items(walk: Walk) -> None:
     flat = walk.popped_to_mark()
     walk.set_items(walk.stack[-1], flat)
@@ -128,7 +152,7 @@ def _new_object_with_keywords(walk: Walk) -> None:
     keywords, arguments, callee = walk.stack.pop(), walk.stack.pop(), walk.stack.pop()
     made = walk.call(callee, arguments)
     if isinstance(made, Call) and isinstance(keywords, dict):
-        made.pairs.update(keywords)
+        made.pairs = dict(keywords)
     walk.stack.append(made)
 
 
@@ -162,7 +186,7 @@ def _protocol(walk: Walk) -> None:
         raise PickleError(f"pickle protocol {version} does not exist", walk.position)
 
 
-_RARE: list[Handler | None] = [None] * 256
+RARE: list[Handler | None] = [None] * 256
 for _op, _handler in {
     0x80: _protocol,
     0x95: lambda walk: (walk.take(8), None)[1],  # FRAME: a hint for reading ahead
@@ -177,17 +201,16 @@ for _op, _handler in {
     0x84: _push(_extension(4)),
     0x62: _build,
     0x50: _push(lambda walk: walk.persistent(walk.line().decode())),  # PERSID
-    0x7D: _push(lambda walk: InertDict()),  # noqa: ARG005  EMPTY_DICT
+    0x7D: _push(_empty_dict),  # EMPTY_DICT
     0x64: _push(_dict),
-    0x73: _set_item,
     0x75: _set_items,
-    0x5D: _push(lambda walk: []),  # noqa: ARG005  EMPTY_LIST
-    0x6C: _push(lambda walk: walk.popped_to_mark()),  # LIST
+    0x5D: _push(_empty_list),  # EMPTY_LIST
+    0x6C: _push(_list),  # LIST
     0x61: _append,
     0x65: _appends,
-    0x8F: _push(lambda walk: []),  # noqa: ARG005  EMPTY_SET, described as a list
+    0x8F: _push(_empty_list),  # EMPTY_SET, described as a list
     0x90: _appends,  # ADDITEMS
-    0x91: _push(lambda walk: walk.popped_to_mark()),  # FROZENSET, described as a list
+    0x91: _push(_list),  # FROZENSET, described as a list
     0x86: _tuple_of(2),
     0x87: _tuple_of(3),
     0x4E: _push(lambda walk: None),  # noqa: ARG005  NONE
@@ -204,10 +227,10 @@ for _op, _handler in {
     0x56: _push(lambda walk: walk.line().decode("raw-unicode-escape")),  # UNICODE
     0x8C: _push(_text(1)),
     0x8D: _push(_text(8)),
-    0x42: _push(lambda walk: walk.take(walk.number(4))),  # BINBYTES
-    0x43: _push(lambda walk: walk.take(walk.number(1))),  # SHORT_BINBYTES
-    0x8E: _push(lambda walk: walk.take(walk.number(8))),  # BINBYTES8
-    0x96: _push(lambda walk: walk.take(walk.number(8))),  # BYTEARRAY8
+    0x42: _push(_bytes(4)),  # BINBYTES
+    0x43: _push(_bytes(1)),  # SHORT_BINBYTES
+    0x8E: _push(_bytes(8)),  # BINBYTES8
+    0x96: _push(_bytes(8)),  # BYTEARRAY8
     0x97: lambda walk: walk.stack.append(walk.persistent("out-of-band buffer")),  # NEXT_BUFFER
     0x98: lambda walk: None,  # noqa: ARG005  READONLY_BUFFER
     0x30: _pop,
@@ -218,4 +241,4 @@ for _op, _handler in {
     0x70: lambda walk: walk.put(int(walk.line())),  # PUT
     0x94: lambda walk: walk.put(len(walk.memo)),  # MEMOIZE
 }.items():
-    _RARE[_op] = _handler
+    RARE[_op] = _handler

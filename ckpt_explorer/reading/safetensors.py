@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from typing import Any
 
 from ckpt_explorer.checkpoint import ITEM_BYTES, StateDict, Storage, TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.reading.pickled import cut_short
+from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.zip_directory import damaged
 from ckpt_explorer.text import bytes_as_text, visible
 
 MAX_HEADER = 100_000_000
+LONG_HEADER = 4 << 20
+BYTES_A_PART = 6
+"""A tensor's row has eight bytes or more for each of its parts; a list of empty lists takes 30 times its text in memory."""
 
 DTYPES: dict[str, str] = {
     "F64": "float64",
@@ -67,10 +70,14 @@ def _header(source: Source, raw: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+            counts = Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
             raise damaged(source, f"its header has the key {visible(twice)!r} twice")
         return made
 
+    parts = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+    if len(raw) > LONG_HEADER and parts * BYTES_A_PART > len(raw):
+        raise damaged(source, f"its header of {bytes_as_text(len(raw))} is made of {parts:,} small parts")
     try:
         header = json.loads(raw, object_pairs_hook=unique)
     except (ValueError, RecursionError):
@@ -118,7 +125,8 @@ def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, 
 
 
 def _contiguous(shape: list[int]) -> tuple[tuple[int, ...], int]:
-    stride, elements = [], 1
+    stride: list[int] = []
+    elements = 1
     for side in reversed(shape):
         stride.insert(0, elements)
         elements *= side

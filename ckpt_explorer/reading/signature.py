@@ -11,7 +11,7 @@ from ckpt_explorer.errors import Diagnosis, NotACheckpoint
 from ckpt_explorer.reading.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
-Format = Literal["torch zip", "torch legacy", "safetensors", "pickle"]
+Format = Literal["torch zip", "torch legacy", "safetensors", "pickle", "maybe a pickle"]
 
 LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")
 """LONG1 of 0x1950a86a20f9469cfc6c, the first object of a legacy file. Source: `torch/serialization.py` MAGIC_NUMBER."""
@@ -76,7 +76,15 @@ def recognise(source: Source) -> Format:
         raise NotACheckpoint(other)
     if start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5:
         return "pickle"
-    raise NotACheckpoint(_zeros(source) or _text(source, start) or _unknown(source, start))
+    if start[:1] in (b"(", b"]", b"}", b"c") and source.data[-1] == ord("."):
+        return "maybe a pickle"  # of protocol 0 or 1, which has no signature: walking it will tell
+    raise NotACheckpoint(unrecognised(source))
+
+
+def unrecognised(source: Source) -> Diagnosis:
+    """What to say of a file without a signature that is known here."""
+    start = bytes(source.data[:4096])
+    return _zeros(source) or _text(source, start) or _unknown(source, start)
 
 
 def _says(source: Source, is_what: str) -> str:

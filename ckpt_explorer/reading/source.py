@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ckpt_explorer.errors import SourceError
+from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis, NotACheckpoint, SourceError
 from ckpt_explorer.text import visible
 
 
@@ -30,6 +30,7 @@ def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | No
 
     Raises:
         SourceError: no such file, a folder, or no right to read it.
+        NotACheckpoint: a folder that was a checkpoint (F13), or parts of one (F15).
     """
     if isinstance(given, bytes | memoryview):
         return Source(name or "upload", memoryview(given).toreadonly())
@@ -37,7 +38,7 @@ def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | No
     shown = visible(str(path))
     try:
         if path.is_dir():
-            raise SourceError(f"{shown} is a folder: give the checkpoint file in it.")
+            raise _folder(path)
         if not path.is_file() and path.exists():
             raise SourceError(f"{shown} is a device or a pipe: give a file.")
         with path.open("rb") as file:
@@ -52,3 +53,25 @@ def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | No
             f"{shown} can't be read: {getattr(error, 'strerror', None) or 'the name is not valid'}."
         ) from None
     return Source(name or path.name, data, path)
+
+
+def _folder(path: Path) -> CheckpointExplorerError:
+    """Which folder is this? Some are checkpoints that were unpacked, or whose parts belong together."""
+    shown = visible(str(path))
+    if (path / "data.pkl").is_file():
+        return NotACheckpoint(
+            Diagnosis(
+                "F13",
+                f"{shown} is a checkpoint that was unpacked: a folder with data.pkl in it",
+                "give the file it was unpacked from, or zip the folder itself without compression (zip -0 -r).",
+            )
+        )
+    if next(path.glob("*.distcp"), None) or next(path.glob("mp_rank_*"), None):
+        return NotACheckpoint(
+            Diagnosis(
+                "F15",
+                f"{shown} is a folder of a distributed checkpoint, whose parts hold the weights in pieces",
+                "put them together first (zero_to_fp32.py, or torch.distributed.checkpoint's dcp_to_torch).",
+            )
+        )
+    return SourceError(f"{shown} is a folder: give the checkpoint file in it.")

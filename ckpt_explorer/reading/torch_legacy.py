@@ -7,14 +7,17 @@ information, the object itself, the list of storage keys.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
 from ckpt_explorer.reading.claims import unknown_storage
-from ckpt_explorer.reading.pickled import PickledFile, cut_short, walk
+from ckpt_explorer.reading.described import Call, Global, PersistentLoad
+from ckpt_explorer.reading.pickled import PickledFile, walk
+from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.source import Source
 from ckpt_explorer.reading.torch_objects import StorageClaim, storage_claim
-from ckpt_explorer.reading.zip_directory import damaged
 from ckpt_explorer.text import bytes_as_text, visible
 
 PROTOCOL_VERSION = 1001
@@ -27,39 +30,51 @@ def read_torch_legacy(source: Source) -> PickledFile:
         CorruptCheckpoint: cut short, or what it says of its storages does not fit the bytes.
     """
     data, position = source.data, 0
-    _, _, position = walk(source, data, position)
-    version, _, position = walk(source, data, position)
-    if version != PROTOCOL_VERSION:
-        raise damaged(
-            source,
-            f"it says to be version {visible(str(version)[:20])} of the legacy format, and there is only {PROTOCOL_VERSION}",
-        )
-    system, _, position = walk(source, data, position)
-    claims: dict[str, StorageClaim] = {}
+    names: dict[str, Global] = {}
 
-    def noted(identity: Any) -> StorageClaim:
+    def next_pickle(persistent_load: PersistentLoad = storage_claim) -> Any:
+        nonlocal position
+        walked = walk(source, data, position, persistent_load)
+        position = walked.position
+        names.update(walked.globals)
+        return walked.root
+
+    next_pickle()
+    version = next_pickle()
+    if version != PROTOCOL_VERSION:
+        raise damaged(source, f"it is of another version of the legacy format than {PROTOCOL_VERSION}")
+    system = next_pickle()
+    noted_claims: dict[str, StorageClaim] = {}
+
+    def noted(identity: Any) -> StorageClaim | Call:
         """The claim, after a note of its dtype: that gives the bytes of an element when the storages follow."""
         claim = storage_claim(identity)
-        first = claims.setdefault(claim.key, claim)
+        if not isinstance(claim, StorageClaim):
+            return claim
+        first = noted_claims.setdefault(claim.key, claim)
         if first.dtype != claim.dtype:
             raise damaged(
                 source, f"storage {visible(claim.key)!r} is {first.dtype} in one place and {claim.dtype} in another"
             )
         return claim
 
-    root, names, position = walk(source, data, position, noted)
-    keys, _, position = walk(source, data, position)
-    places = _storage_places(source, keys, claims, position)
+    root = next_pickle(noted)
+    keys = next_pickle()
+    places = _storage_places(source, keys, noted_claims, position)
     big_endian = isinstance(system, dict) and system.get("little_endian") is False
 
-    def storage(claim: StorageClaim) -> Storage:
-        place = places.get(claim.key)
-        if place is None:
-            raise unknown_storage(source, claim.key)
-        start, size = place
-        return Storage(claim.key, size, lambda: data[start : start + size], big_endian)
+    def find_storages(claims: Sequence[StorageClaim]) -> list[Storage]:
+        missing = next((claim for claim in claims if claim.key not in places), None)
+        if missing is not None:
+            raise unknown_storage(source, missing.key)
+        parts = [(claim.key, *places[claim.key]) for claim in claims]
+        return [Storage(key, size, partial(_part, data, start, size), big_endian) for key, start, size in parts]
 
-    return PickledFile(root, names, storage, "torch.save before PyTorch 1.6 (legacy)")
+    return PickledFile(root, names, find_storages, "torch.save before PyTorch 1.6 (legacy)")
+
+
+def _part(data: memoryview, start: int, size: int) -> memoryview:
+    return data[start : start + size]
 
 
 def _storage_places(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ckpt_explorer.checkpoint import GlobalKind
-from ckpt_explorer.reading.inert_pickle import Call, Constructor, Global, InertDict, PickleError
+from ckpt_explorer.reading.described import Call, Constructor, Global, InertDict
 
 STORAGE_DTYPES: dict[str, str] = {
     "FloatStorage": "float32",
@@ -49,25 +48,23 @@ class TensorClaim(NamedTuple):
     dtype: str
 
 
-def storage_claim(identity: Any) -> StorageClaim:
+def storage_claim(identity: Any) -> StorageClaim | Call:
     """The storage behind torch's persistent id `("storage", class, key, location, elements[, view])`.
 
-    `view`, in legacy files of torch before 0.4, is `(key, offset, size)` of a part of the storage.
-
-    Raises:
-        PickleError: the id has another form.
+    `view`, in legacy files of torch before 0.4, is `(key, offset, size)` of a part of the storage. An id of another
+    form stays an inert Call.
     """
     if type(identity) is tuple and 5 <= len(identity) <= 6:
         kind, storage_class, key, _, elements = identity[:5]
         view = identity[5] if len(identity) == 6 else None
-        dtype = _storage_dtype(storage_class)
+        dtype = storage_dtype(storage_class)
         offset = view[1] if isinstance(view, tuple) and len(view) == 3 else 0
         if kind == "storage" and dtype and type(key) is str and type(elements) is int and type(offset) is int:
             return StorageClaim(key, dtype, elements, offset)
-    raise PickleError("a reference to a storage of a kind that torch does not write", 0)
+    return Call(Global("", "persistent id"), (identity,))
 
 
-def _storage_dtype(storage_class: Any) -> str | None:
+def storage_dtype(storage_class: Any) -> str | None:
     if isinstance(storage_class, Global) and storage_class.module in ("torch", "torch.cuda", "torch.storage"):
         return STORAGE_DTYPES.get(storage_class.name)
     return None
@@ -84,7 +81,7 @@ def _tensor(arguments: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
-def _tensor_v2(arguments: tuple[Any, ...]) -> Any:
+def tensor_v2(arguments: tuple[Any, ...]) -> Any:
     return _tensor(arguments) if len(arguments) >= 4 else NotImplemented
 
 
@@ -136,11 +133,16 @@ def _encode(arguments: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
+def _no_bytes(arguments: tuple[Any, ...]) -> Any:
+    """`bytes()`: how protocol 2 writes an empty byte string."""
+    return NotImplemented if arguments else b""
+
+
 CONSTRUCTORS: dict[str, Constructor] = {
-    "torch._utils._rebuild_tensor": _tensor_v2,
-    "torch._utils._rebuild_tensor_v2": _tensor_v2,
+    "torch._utils._rebuild_tensor": tensor_v2,
+    "torch._utils._rebuild_tensor_v2": tensor_v2,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_qtensor": _tensor_v2,
+    "torch._utils._rebuild_qtensor": tensor_v2,
     "torch._utils._rebuild_parameter": _first_if_tensor,
     "torch._utils._rebuild_parameter_with_state": _first_if_tensor,
     "torch._tensor._rebuild_from_type_v2": _subclass,
@@ -152,125 +154,9 @@ CONSTRUCTORS: dict[str, Constructor] = {
     "builtins.dict": _mapping,
     "__builtin__.dict": _mapping,
     "_codecs.encode": _encode,
+    "builtins.bytes": _no_bytes,
+    "__builtin__.bytes": _no_bytes,
 }
-
-_DATA_NAMES = frozenset(
-    [
-        "collections.OrderedDict",
-        "collections.defaultdict",
-        "collections.Counter",
-        "collections.deque",
-        "_codecs.encode",
-        "argparse.Namespace",
-        "types.SimpleNamespace",
-        "datetime.datetime",
-        "datetime.date",
-        "datetime.timedelta",
-        "datetime.timezone",
-        "decimal.Decimal",
-        "fractions.Fraction",
-        "uuid.UUID",
-        "pathlib.PosixPath",
-        "pathlib.WindowsPath",
-        "pathlib.PurePosixPath",
-        "pathlib._local.PosixPath",
-        "pathlib._local.WindowsPath",
-        "torch.device",
-        "torch.torch_version.TorchVersion",
-        "torch.Generator",
-        "copy_reg._reconstructor",
-        "copyreg._reconstructor",
-        "copyreg.__newobj__",
-        "numpy.dtype",
-        "numpy.ndarray",
-        "numpy.core.multiarray.scalar",
-        "numpy.core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
-        "numpy._core.multiarray._reconstruct",
-        "numpy.core.numeric._frombuffer",
-        "numpy._core.numeric._frombuffer",
-        "numpy.random._pickle.__randomstate_ctor",
-    ]
-)
-_PLAIN_BUILTINS = frozenset(
-    [
-        "dict",
-        "list",
-        "tuple",
-        "set",
-        "frozenset",
-        "int",
-        "float",
-        "str",
-        "bytes",
-        "bytearray",
-        "bool",
-        "complex",
-        "object",
-        "slice",
-        "range",
-        "unicode",
-        "long",
-    ]
-)
-_TORCH_DTYPE = frozenset(
-    [
-        "float64",
-        "float32",
-        "float16",
-        "bfloat16",
-        "int64",
-        "int32",
-        "int16",
-        "int8",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "bool",
-        "complex64",
-        "complex128",
-        "complex32",
-        "half",
-        "double",
-        "float",
-        "int",
-        "long",
-        "short",
-        "qint8",
-        "quint8",
-        "qint32",
-        "float8_e4m3fn",
-        "float8_e5m2",
-        "float8_e4m3fnuz",
-        "float8_e5m2fnuz",
-        "float8_e8m0fnu",
-        "per_tensor_affine",
-        "per_channel_affine",
-        "strided",
-        "sparse_coo",
-    ]
-)
-
-
-def global_kind(name: str) -> GlobalKind:
-    """How far an import named in a file would go: `tensor`, harmless `data`, or anything else, which is `code`."""
-    module, _, last = name.rpartition(".")
-    if name in CONSTRUCTORS and module.startswith("torch"):
-        return "tensor"
-    if module in ("torch", "torch.cuda", "torch.storage") and (
-        last in STORAGE_DTYPES or last in _TORCH_DTYPE or last == "Tensor"
-    ):
-        return "tensor"
-    if (module == "torch._utils" and last.startswith("_rebuild_")) or name == "torch.nn.parameter.Parameter":
-        return "tensor"
-    if name in _DATA_NAMES or (module in ("builtins", "__builtin__") and last in _PLAIN_BUILTINS):
-        return "data"
-    if module in ("numpy", "numpy.dtypes") and (
-        last.startswith(("float", "int", "uint", "bool")) or last.endswith("DType")
-    ):
-        return "data"
-    return "code"
 
 
 def module_state(node: Any) -> dict[str, Any] | None:

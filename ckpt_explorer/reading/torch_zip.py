@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
+from operator import attrgetter, mul
 
 from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
 from ckpt_explorer.reading.claims import unknown_storage
 from ckpt_explorer.reading.pickled import PickledFile, walk
+from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.tensor_runs import tensor_shortcut
 from ckpt_explorer.reading.torch_objects import StorageClaim
-from ckpt_explorer.reading.zip_directory import Record, ZipDirectory, damaged
-from ckpt_explorer.text import bytes_as_text, listed, visible
+from ckpt_explorer.reading.zip_directory import STORED, Record, ZipDirectory
+from ckpt_explorer.text import listed, visible
 
 MAX_PICKLE = 512 << 20
 MAX_UNPACKED_PICKLE = 64 << 20
+SMALL_PICKLE = 8 << 20
+"""Below this many bytes a copy is made, which is walked faster than a view of the file."""
+
+_as_storage: Callable[[tuple[object, ...]], Storage] = partial(tuple.__new__, Storage)
 
 _WEIGHTS = re.compile(r"\.(pth|pt|ckpt|th|bin|safetensors|tar|pkl)$", re.IGNORECASE)
 
@@ -37,23 +47,29 @@ def read_torch_zip(source: Source) -> PickledFile:
                 "save its state dict with torch.save(model.state_dict(), ...), and give that file.",
             )
         )
-    big_endian = _says_big_endian(directory, top)
 
-    def storage(claim: StorageClaim) -> Storage:
-        found = directory.records.get(f"{top}data/{claim.key}")
-        if found is None:
-            raise unknown_storage(source, claim.key)
-        claimed = claim.elements * ITEM_BYTES[claim.dtype]
-        if claim.elements < 0 or found.size < claimed:
+    find_storages = partial(_storages, directory, f"{top}data/", _says_big_endian(directory, top))
+    pickle = directory.read(record, MAX_PICKLE if record.method == STORED else MAX_UNPACKED_PICKLE)
+    walked = walk(source, bytes(pickle) if len(pickle) < SMALL_PICKLE else pickle, shortcut=tensor_shortcut())
+    return PickledFile(walked.root, walked.globals, find_storages, "torch.save since PyTorch 1.6 (zip)")
+
+
+def _storages(directory: ZipDirectory, folder: str, big_endian: bool, claims: Sequence[StorageClaim]) -> list[Storage]:
+    """The records in `folder` that `claims` name, each checked to be as large as claimed."""
+    keys, dtypes, elements, _ = zip(*claims, strict=True)
+    found = [directory.records.get(folder + key) for key in keys]
+    sizes = list(map(mul, elements, map(ITEM_BYTES.__getitem__, dtypes)))
+    for key, record, claimed in zip(keys, found, sizes, strict=True):
+        if record is None:
+            raise unknown_storage(directory.source, key)
+        if not 0 <= claimed <= record.size:
             raise damaged(
-                source,
-                f"storage {visible(claim.key)!r} should have {bytes_as_text(claimed)}, and its record has {bytes_as_text(found.size)}",
+                directory.source,
+                f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {record.size:,}",
             )
-        return Storage(found.name, claimed, lambda: directory.read(found)[:claimed], big_endian)
-
-    limit = MAX_PICKLE if record.method == 0 else MAX_UNPACKED_PICKLE
-    root, names, _ = walk(source, directory.read(record, limit))
-    return PickledFile(root, names, storage, "torch.save since PyTorch 1.6 (zip)")
+    names = map(attrgetter("name"), found)
+    reads = map(partial, repeat(directory.first_bytes), found, sizes)
+    return list(map(_as_storage, zip(names, sizes, reads, repeat(big_endian), strict=False)))
 
 
 def _pickle_record(source: Source, directory: ZipDirectory) -> Record:

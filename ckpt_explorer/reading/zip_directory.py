@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
+from ckpt_explorer.reading.refusals import cut_short, damaged, wrong_checksum
 from ckpt_explorer.reading.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_CENTRAL = struct.Struct("<4s4x2H4x3I3H8xI")
+"""Magic, flags, method, CRC, packed size, size, lengths of name, extra and note, position of the local header."""
+_LARGE = 0xFFFFFFFF
+"""In place of a size that stands in the zip64 extra field."""
 _LOCAL = struct.Struct("<4s5H3I2H")
 
 STORED, DEFLATED = 0, 8
@@ -38,41 +43,44 @@ class Record(NamedTuple):
     header: int
 
 
+_as_record: Callable[[tuple[object, ...]], Record] = partial(tuple.__new__, Record)
+
+
 class ZipDirectory:
     """The records of an archive by name, and their bytes."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.records = self._read(source)
+        self._checked: set[str] = set()
 
     def _read(self, source: Source) -> dict[str, Record]:
         data, start, size, count = _directory_position(source)
+        unpack, as_record = _CENTRAL.unpack_from, _as_record
         if count > MAX_ENTRIES or count * _CENTRAL.size > size:
             raise damaged(source, f"its directory claims {count:,} records in {bytes_as_text(size)}")
+        raw, position = bytes(data[start : start + size]), 0
         records: dict[str, Record] = {}
-        position, end, unpack = start, start + size, _CENTRAL.unpack_from
         for _ in range(count):
-            if position + _CENTRAL.size > end:
+            if position + _CENTRAL.size > size:
                 raise damaged(source, "its directory breaks off")
-            (magic, _, _, flags, method, _, _, crc, packed, full, name_size, extra_size, note_size, _, _, _, header) = (
-                unpack(data, position)
-            )
-            name_at = position + 46
-            position = name_at + name_size + extra_size + note_size
-            if magic != b"PK\x01\x02" or position > end:
+            magic, flags, method, crc, packed, full, name_size, extra_size, note_size, header = unpack(raw, position)
+            name_end = position + 46 + name_size
+            name = raw[position + 46 : name_end].decode("utf-8", "replace")
+            position = name_end + extra_size + note_size
+            if magic != b"PK\x01\x02" or position > size:
                 raise damaged(source, "its directory is not one")
-            name = str(data[name_at : name_at + name_size], "utf-8", "replace")
-            if 0xFFFFFFFF in (packed, full, header):
-                extra = data[name_at + name_size : name_at + name_size + extra_size]
+            if packed == _LARGE or full == _LARGE or header == _LARGE:
+                extra = raw[name_end : name_end + extra_size]
                 full, packed, header = _zip64_sizes(source, name, extra, full, packed, header)
             if header + 30 + name_size + packed > start:
                 raise damaged(source, f"record {visible(name)!r} would reach beyond the end of the data")
             if name in records:
                 raise damaged(source, f"two records have the name {visible(name)!r}")
-            records[name] = Record(name, method, flags, crc, packed, full, header)
+            records[name] = as_record((name, method, flags, crc, packed, full, header))
         return records
 
-    def read(self, record: Record, limit: int | None = None, check: bool = True) -> memoryview:
+    def read(self, record: Record, limit: int | None = None) -> memoryview:
         """The bytes of a record, checked: its local header agrees with the directory, and its CRC is the stored one.
 
         A stored record is a view of the file; a compressed one is unpacked into memory, `limit` bytes at most.
@@ -98,15 +106,15 @@ class ZipDirectory:
             )
         packed = data[start : start + record.packed]
         content = self._unpacked(record, packed)
-        if check and record.crc and zlib.crc32(content) != record.crc:
-            raise CorruptCheckpoint(
-                Diagnosis(
-                    "F6",
-                    f"{visible(self.source.name)} is damaged: the bytes of record {name!r} do not have the checksum stored with them",
-                    "fetch the file again.",
-                )
-            )
+        if record.crc and record.name not in self._checked:
+            if zlib.crc32(content) != record.crc:
+                raise wrong_checksum(self.source, record.name)
+            self._checked.add(record.name)
         return content
+
+    def first_bytes(self, record: Record, count: int) -> memoryview:
+        """The first `count` bytes of a record, checked like all of them."""
+        return self.read(record)[:count]
 
     def _unpacked(self, record: Record, packed: memoryview) -> memoryview:
         name = visible(record.name)
@@ -131,35 +139,20 @@ class ZipDirectory:
         return memoryview(content)
 
 
-def damaged(source: Source, what: str) -> CorruptCheckpoint:
-    """The refusal of a file whose claims its bytes contradict."""
-    return CorruptCheckpoint(
-        Diagnosis(
-            "F18",
-            f"{visible(source.name)} contradicts itself: {what}",
-            "fetch it again from where it was published; if it stays so, do not trust it.",
-        )
-    )
-
-
 def _directory_position(source: Source) -> tuple[memoryview, int, int, int]:
     """The file's bytes, where its directory starts, its size, and the number of its records."""
     data = source.data
-    tail_start = max(0, source.size - 65_557)
+    tail_start = max(0, source.size - _END.size)
+    if bytes(data[tail_start : tail_start + 4]) != b"PK\x05\x06":  # a comment follows, of 64 KiB at most
+        tail_start = max(0, source.size - _END.size - 65_535)
     at = bytes(data[tail_start:]).rfind(b"PK\x05\x06")
     if at < 0 or tail_start + at + _END.size > source.size:
-        raise CorruptCheckpoint(
-            Diagnosis(
-                "F4",
-                f"{visible(source.name)} is cut short: it begins as a zip archive, as torch.save writes it, but its end is missing after {bytes_as_text(source.size)}",
-                "delete it and fetch it again, then compare the size with the one published.",
-            )
-        )
+        raise cut_short(source, "it begins as a zip archive, as torch.save writes it, but its end is missing", "F4")
     end = tail_start + at
     _, _, _, _, count, size, start, _ = _END.unpack_from(data, end)
-    if end >= 20 and data[end - 20 : end - 16] == b"PK\x06\x07":
+    if end >= 20 and bytes(data[end - 20 : end - 16]) == b"PK\x06\x07":
         _, _, end64, _ = _LOCATOR64.unpack_from(data, end - 20)
-        if end64 + _END64.size > end or data[end64 : end64 + 4] != b"PK\x06\x06":
+        if end64 + _END64.size > end or bytes(data[end64 : end64 + 4]) != b"PK\x06\x06":
             raise damaged(source, "the record of its large directory is not where it should be")
         _, _, _, _, _, _, _, count, size, start = _END64.unpack_from(data, end64)
         end = end64
@@ -168,9 +161,7 @@ def _directory_position(source: Source) -> tuple[memoryview, int, int, int]:
     return data, start, size, count
 
 
-def _zip64_sizes(
-    source: Source, name: str, extra: memoryview, full: int, packed: int, header: int
-) -> tuple[int, int, int]:
+def _zip64_sizes(source: Source, name: str, extra: bytes, full: int, packed: int, header: int) -> tuple[int, int, int]:
     position = 0
     while position + 4 <= len(extra):
         tag, size = struct.unpack_from("<2H", extra, position)

@@ -1,0 +1,167 @@
+"""How far would each import that a file names go? A tensor's parts, harmless data, somebody's class, or harm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from ckpt_explorer.checkpoint import GlobalKind, GlobalName
+from ckpt_explorer.errors import Diagnosis
+from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
+from ckpt_explorer.text import listed, visible
+
+_DATA: dict[str, str] = {
+    "collections": "OrderedDict defaultdict Counter deque",
+    "_codecs": "encode",
+    "argparse": "Namespace",
+    "types": "SimpleNamespace",
+    "datetime": "datetime date timedelta timezone",
+    "decimal": "Decimal",
+    "fractions": "Fraction",
+    "uuid": "UUID",
+    "pathlib": "PosixPath WindowsPath PurePosixPath PureWindowsPath Path",
+    "pathlib._local": "PosixPath WindowsPath PurePosixPath PureWindowsPath Path",
+    "copy_reg": "_reconstructor",
+    "copyreg": "_reconstructor __newobj__",
+    "numpy": "dtype ndarray",
+    "numpy.core.multiarray": "scalar _reconstruct",
+    "numpy._core.multiarray": "scalar _reconstruct",
+    "numpy.core.numeric": "_frombuffer",
+    "numpy._core.numeric": "_frombuffer",
+    "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
+    "torch": "device Generator",
+    "torch.serialization": "_get_layout",
+    "torch.torch_version": "TorchVersion",
+    "builtins": "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range",
+    "__builtin__": "dict list tuple set frozenset int float str unicode long bytearray bool complex object slice xrange",
+}
+"""Names, by module, whose result is a plain value."""
+
+_TORCH_TYPES = (
+    "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128 "
+    "complex32 half double float int long short qint8 quint8 qint32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
+    "float8_e5m2fnuz float8_e8m0fnu per_tensor_affine per_channel_affine strided sparse_coo sparse_csr"
+)
+
+_HARMLESS_LIBRARY = (
+    "collections datetime decimal fractions uuid pathlib argparse enum functools logging random re copy copyreg typing "
+    "dataclasses numbers string math time queue weakref abc itertools array ipaddress zoneinfo calendar statistics "
+    "contextlib warnings threading __future__ io"
+)
+"""Modules of the standard library that honest checkpoints name objects of: unknown objects, but no cause for alarm."""
+
+_ACTING = (
+    "torch.utils.collect_env torch.utils.cpp_extension torch.utils.model_zoo torch.jit torch.hub torch.load torch.ops "
+    "torch.classes torch.package torch.serialization torch._dynamo torch._inductor torch.fx torch.distributed.run "
+    "torch.distributed.elastic torch._C numpy.f2py numpy.testing numpy.distutils numpy.load numpy.fromfile "
+    "numpy.ctypeslib numpy.memmap pip setuptools pkg_resources IPython dill._dill cloudpickle joblib pandas.read_pickle "
+    "pandas.eval pandas.io copyreg.add_extension copy_reg.add_extension functools.reduce io.open io.open_code "
+    "io.FileIO logging.config __builtin__ builtins sympy requests urllib3 httpx paramiko fsspec tensorflow keras"
+)
+"""Modules, and single names, that can read or write files, load code or run it, beside the standard library."""
+
+_DATA_NAMES = frozenset(f"{module}.{name}" for module, names in _DATA.items() for name in names.split())
+_TENSOR_NAMES = frozenset(
+    [name for name in CONSTRUCTORS if name.startswith("torch")]
+    + ["torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"]
+    + [f"torch.{name}" for name in _TORCH_TYPES.split()]
+    + [f"{module}.{name}" for module in ("torch", "torch.cuda", "torch.storage") for name in STORAGE_DTYPES]
+)
+_STANDARD_LIBRARY = (sys.stdlib_module_names | {"nt", "commands", "cPickle", "popen2"}) - set(_HARMLESS_LIBRARY.split())
+_ACTING_NAMES = frozenset(_ACTING.split())
+
+
+def global_kind(name: str) -> GlobalKind:
+    """How far an import named in a file would go: `tensor`, harmless `data`, or anything else, which is `code`."""
+    module, _, last = name.rpartition(".")
+    if name in _TENSOR_NAMES or (module == "torch._utils" and last.startswith("_rebuild_")):
+        return "tensor"
+    if name in _DATA_NAMES or (
+        module in ("numpy", "numpy.dtypes")
+        and (last.startswith(("float", "int", "uint", "bool", "str_", "bytes_")) or last.endswith("DType"))
+    ):
+        return "data"
+    return "code"
+
+
+def can_do_harm(name: str) -> bool:
+    """Could calling `name` run a command, load code, or touch a file, whatever the file gives it?
+
+    A class of the user's own project is unknown, not harmful in itself: its code is not in the file. A function of the
+    standard library that no checkpoint needs is.
+    """
+    if global_kind(name) != "code":
+        return False
+    parts = name.split(".")
+    if any(".".join(parts[: count + 1]) in _ACTING_NAMES for count in range(len(parts))):
+        return True
+    return parts[0] in _STANDARD_LIBRARY
+
+
+def graded(names: Iterable[str]) -> tuple[GlobalName, ...]:
+    """The file's imports, graded, code first."""
+    order = {"code": 0, "data": 1, "tensor": 2}
+    rows = [GlobalName(visible(name), global_kind(name)) for name in names]
+    return tuple(sorted(rows, key=lambda row: order[row.kind]))
+
+
+def asks_for_code(file: str, names: Iterable[str]) -> Diagnosis | None:
+    """P5: the file names something that could do harm."""
+    harmful = [name for name in names if can_do_harm(name)]
+    if not harmful:
+        return None
+    return Diagnosis(
+        "P5",
+        f"{visible(file)} asks to call {listed(harmful, 5)}, which could run commands or change files; it was not run, and what can be read was read without it",
+        "don't open it with torch.load(weights_only=False); get a copy from somebody you trust.",
+    )
+
+
+def diagnoses_of_globals(file: str, names: Iterable[str], whole_model: bool) -> tuple[Diagnosis, ...]:
+    """What is to be said of the file's imports: one row each of the catalogue's P group, the gravest first."""
+    code = [name for name in names if global_kind(name) == "code"]
+    data = [name for name in names if global_kind(name) == "data"]
+    unknown = [name for name in code if not can_do_harm(name)]
+    found = [asks_for_code(file, code)]
+    if whole_model:
+        found.append(
+            Diagnosis(
+                "P3",
+                f"{visible(file)} holds a whole pickled model, of {listed(unknown or code or ['an unknown class'])}; its tensors were read, its classes were not imported",
+                "save its state dict, so that the file opens without the project it came from.",
+            )
+        )
+    elif unknown and all(name.startswith("__main__.") for name in unknown):
+        found.append(
+            Diagnosis(
+                "P4",
+                f"{visible(file)} holds an object of the training script ({listed(unknown)}) beside the weights",
+                "nothing needs to be done: it was not built, and the weights were read without it.",
+            )
+        )
+    elif unknown:
+        found.append(
+            Diagnosis(
+                "P8",
+                f"{visible(file)} names {listed(unknown)}, which PyTorch's weights_only refuses; none of it was imported, and the weights were read without it",
+                "nothing needs to be done here; never answer that refusal with weights_only=False.",
+            )
+        )
+    if any(name.startswith(("argparse.", "omegaconf.", "functools.", "enum.", "types.")) for name in (*code, *data)):
+        found.append(
+            Diagnosis(
+                "P2",
+                "The settings of the training are pickled beside the weights",
+                "they are shown as text; the weights were read without them.",
+            )
+        )
+    numbers = [name for name in data if name.startswith("numpy.")]
+    if numbers:
+        found.append(
+            Diagnosis(
+                "P1",
+                f"NumPy values lie beside the weights ({listed(numbers)})",
+                "they are harmless; torch.load wants torch.serialization.add_safe_globals for them.",
+            )
+        )
+    return tuple(diagnosis for diagnosis in found if diagnosis)

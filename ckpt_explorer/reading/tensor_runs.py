@@ -1,0 +1,230 @@
+"""A shortcut through the long runs of a state dict: hundreds of tensors, each written by the same instructions.
+
+torch.save writes a tensor of a state dict as some thirty pickle instructions that differ only in their operands. Here
+one regular expression matches all thirty, and each column of operands is decoded at once.
+
+Why that is the same as walking them: an instruction is one byte with operands whose length that byte (or a length in
+front of a text, which is checked here) fixes, so bytes read from an instruction's start can be read in one way only;
+a match that begins there is a parse. What the instructions do is checked, not assumed: that the memo entries they ask
+for are the tensor's constructor, the word "storage" and a storage class, and that the entries they make are new and
+count up. Of those, the key, the storage's name and the tensor are kept; no writer asks for the others again, and if a
+file does, it is walked once more without this shortcut. Where a check fails, nothing was changed, and the walk goes on
+instruction by instruction.
+
+Source: `torch/_tensor.py` `__reduce_ex__`, `torch/serialization.py` `persistent_id`, `Lib/pickle.py` (protocol 2).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain, repeat
+from typing import Any
+
+from ckpt_explorer.reading.described import Global, InertDict
+from ckpt_explorer.reading.inert_pickle import Shortcut, Walk
+from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, storage_dtype, tensor_v2
+
+MAX_ROWS = 4096
+"""Rows decoded at once, so that the columns stay small; a longer run goes on behind them."""
+
+Patterns = tuple[re.Pattern[bytes], ...]
+
+_GET = rb"(?:h.|j....)"  # BINGET, LONG_BINGET
+_NUMBER = rb"(?:K.|M..|J....)"  # BININT1, BININT2, BININT
+_NUMBERS = rb"(\)|\((?:NNNNt|N{1,64}t)|N(?:\x85|N(?:\x86|N\x87)))".replace(b"N", _NUMBER)  # a tuple of them
+_PUTS = (rb"r(....)", rb"q(.)")  # LONG_BINPUT, BINPUT
+
+
+def _patterns(instructions: bytes) -> Patterns:
+    """`instructions` as two patterns: with long memo puts, and with short ones."""
+    spelled = instructions.replace(b"NUMBERS", _NUMBERS).replace(b"NUMBER", _NUMBER).replace(b"GET", _GET)
+    spelled = spelled.replace(b"TEXT", rb"([^\0]{0,255})").replace(b" ", b"")
+    return tuple(re.compile(spelled.replace(b"PUT", put), re.DOTALL) for put in _PUTS)
+
+
+_TENSOR = _patterns(
+    rb"X(.)\0\0\0 TEXT PUT"  # the key: its length, its text, its memo index
+    rb"(GET)\(\((GET GET)"  # the constructor; "storage" and the storage's class
+    rb"X([\1-\7])\0\0\0(\d{1,7})PUT"  # the storage's name
+    rb"(GET)(NUMBER)tPUT Q"  # its device and its elements: a persistent id
+    rb"(NUMBER) NUMBERS(?:PUT)? NUMBERS(?:PUT)?"  # offset, shape, stride
+    rb"[\x88\x89](GET)\)R PUT t PUT R PUT"  # requires_grad, an OrderedDict() of hooks, the call
+)
+_VERSION = _patterns(rb"X(.)\0\0\0 TEXT PUT}PUT(GET)(NUMBER)s")
+"""An entry of a state dict's `_metadata`: a module's name, and a dict with its version alone."""
+
+_ONE_NUMBER = re.compile(rb"K(.)|M(..)|J(.{4})", re.DOTALL)
+_AS_STORAGE: Callable[[Iterable[Any]], StorageClaim] = partial(tuple.__new__, StorageClaim)
+_AS_TENSOR: Callable[[Iterable[Any]], TensorClaim] = partial(tuple.__new__, TensorClaim)
+
+
+class _Numbers(dict[bytes, tuple[int, ...]]):
+    """From the instructions of a tuple of numbers to the tuple; most state dicts have few different ones."""
+
+    def __missing__(self, raw: bytes) -> tuple[int, ...]:
+        found = tuple(
+            int.from_bytes(one or two or four, "little", signed=bool(four))
+            for one, two, four in _ONE_NUMBER.findall(raw)
+        )
+        self[raw] = found
+        return found
+
+
+class _Number(dict[bytes, int]):
+    """The same for a single number."""
+
+    def __missing__(self, raw: bytes) -> int:
+        found = self[raw] = int.from_bytes(raw[1:], "little", signed=raw[:1] == b"J")
+        return found
+
+
+def tensor_shortcut() -> Shortcut:
+    """A shortcut for one walk: it takes runs of tensors, and of versions in `_metadata`, in one step each."""
+    number, numbers = _Number(), _Numbers()
+    fits = True
+
+    def take(walk: Walk, position: int) -> int:
+        nonlocal fits
+        top = type(walk.stack[-1])
+        more = fits and walk.data[position : position + 1] == b"X"
+        while more:
+            patterns = _TENSOR if top is TensorClaim else _VERSION
+            rows, end = _rows(patterns, walk.data, position)
+            if not rows:
+                break
+            columns = tuple(zip(*rows, strict=True))
+            fits = (
+                _take_tensors(walk, columns, number, numbers)
+                if top is TensorClaim
+                else _take_versions(walk, columns, number)
+            )
+            walk.shortened = True
+            position = end if fits else position
+            more = fits and len(rows) == MAX_ROWS
+        return position
+
+    return take
+
+
+Column = tuple[bytes, ...]
+
+
+def _rows(patterns: Patterns, data: bytes | memoryview, position: int) -> tuple[list[Column], int]:
+    """The operands of every match from `position` on, each directly behind the last; and where the last one ends."""
+    rows: list[Column] = []
+    pattern = next((pattern for pattern in patterns if pattern.match(data, position)), None)
+    while pattern and len(rows) < MAX_ROWS and (found := pattern.match(data, position)):
+        rows.append(found.groups(b""))
+        position = found.end()
+    return rows, position
+
+
+def _take_tensors(walk: Walk, columns: tuple[Column, ...], number: _Number, numbers: _Numbers) -> bool:
+    """Do what the instructions of these tensors do, or nothing and say False."""
+    (
+        key_sizes, keys, key_puts, constructors, storage_classes, name_sizes, names, name_puts, devices, elements,
+        identity_puts, offsets, shapes, shape_puts, strides, stride_puts, hooks, hook_puts, argument_puts, tensor_puts,
+    ) = columns  # fmt: skip
+    dtypes = {raw: _storage_dtype(walk, raw) for raw in set(storage_classes)}
+    if not (
+        None not in dtypes.values()
+        and all(_makes_tensors(_remembered(walk, raw)) for raw in set(constructors))
+        and all(_remembered(walk, raw) is not None for raw in {*devices, *hooks})
+        and _sizes_fit(key_sizes, keys)
+        and _sizes_fit(name_sizes, names)
+        and _puts_are_new(
+            walk, key_puts, name_puts, identity_puts, shape_puts, stride_puts, hook_puts, argument_puts, tensor_puts
+        )
+    ):
+        return False
+    key_texts, name_texts = _texts(keys), _texts(names)
+    types = [dtypes[raw] for raw in storage_classes]
+    storages = map(_AS_STORAGE, zip(name_texts, types, map(number.__getitem__, elements), repeat(0), strict=False))
+    tensors = list(
+        map(
+            _AS_TENSOR,
+            zip(
+                storages,
+                map(number.__getitem__, offsets),
+                map(numbers.__getitem__, shapes),
+                map(numbers.__getitem__, strides),
+                types,
+                strict=True,
+            ),
+        )
+    )
+    for puts, values in ((key_puts, key_texts), (name_puts, name_texts), (tensor_puts, tensors)):
+        walk.memo.update(zip(_indexes(puts), values, strict=True))
+    walk.stack.extend(chain.from_iterable(zip(key_texts, tensors, strict=True)))
+    return True
+
+
+def _take_versions(walk: Walk, columns: tuple[Column, ...], number: _Number) -> bool:
+    """The same for the small mappings of `_metadata`."""
+    sizes, keys, key_puts, mapping_puts, words, versions = columns
+    (word, *others) = {_remembered(walk, raw) for raw in set(words)}
+    if (
+        others
+        or type(word) is not str
+        or not _sizes_fit(sizes, keys)
+        or not _puts_are_new(walk, key_puts, mapping_puts)
+    ):
+        return False
+    texts = _texts(keys)
+    mappings = [InertDict() for _ in versions]
+    for mapping, raw in zip(mappings, versions, strict=True):
+        mapping[word] = number[raw]
+    for puts, values in ((key_puts, texts), (mapping_puts, mappings)):
+        walk.memo.update(zip(_indexes(puts), values, strict=True))
+    walk.stack.extend(chain.from_iterable(zip(texts, mappings, strict=True)))
+    return True
+
+
+def _remembered(walk: Walk, raw: bytes) -> Any:
+    """What BINGET or LONG_BINGET takes from the memo; None where there is nothing."""
+    return walk.memo.get(int.from_bytes(raw[1:], "little"))
+
+
+def _makes_tensors(constructor: Any) -> bool:
+    return type(constructor) is Global and constructor.constructor is tensor_v2
+
+
+def _storage_dtype(walk: Walk, raw: bytes) -> str | None:
+    """The dtype behind two instructions that take the word "storage" and a class of torch's from the memo."""
+    size = 2 if raw[:1] == b"h" else 5
+    return storage_dtype(_remembered(walk, raw[size:])) if _remembered(walk, raw[:size]) == "storage" else None
+
+
+def _sizes_fit(sizes: Column, texts: Column) -> bool:
+    """Does each text have the length that was written in front of it?"""
+    return b"".join(sizes) == bytes(map(len, texts))
+
+
+def _puts_are_new(walk: Walk, *columns: Column) -> bool:
+    """Do the memo entries count up by one, as every pickler numbers them, and is none of them there yet?"""
+    width, *others = {len(put) for put in columns[0]}
+    first = int.from_bytes(columns[0][0], "little")
+    joined = b"".join(chain.from_iterable(zip(*columns, strict=True)))
+    count = len(joined) // width
+    if others or first + count > 256**width:
+        return False
+    if joined != struct.pack(f"<{count}{_INTEGER[width]}", *range(first, first + count)):
+        return False
+    if len(walk.memo) < count and max(walk.memo, default=-1) < first:
+        return True
+    return walk.memo.keys().isdisjoint(range(first, first + count))
+
+
+_INTEGER = {1: "B", 4: "I"}
+
+
+def _indexes(puts: Column) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(puts)}{_INTEGER[len(puts[0])]}", b"".join(puts))
+
+
+def _texts(raw: Column) -> list[str]:
+    """All texts at once: no text that the patterns take has a zero byte in it."""
+    return b"\0".join(raw).decode("utf-8", "surrogatepass").split("\0")
