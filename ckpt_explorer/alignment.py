@@ -2,87 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
 from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
 from ckpt_explorer.errors import CheckpointExplorerError, RuleError
+from ckpt_explorer.key_pair import KeyPair, Status, Verdict, is_counter
 from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet
-from ckpt_explorer.text import listed, plural, visible
+from ckpt_explorer.verdict import explain
 
-
-class Status(StrEnum):
-    """What becomes of one row."""
-
-    MATCHED = "matched"
-    ADAPTED = "adapted"
-    SHAPE_MISMATCH = "shape mismatch"
-    MISSING = "missing"
-    UNEXPECTED = "unexpected"
-    IGNORED = "ignored"
-
-
-class Verdict(StrEnum):
-    """Whether the checkpoint is this network: all of it, all but a named part, or not."""
-
-    COMPLETE = "complete"
-    PARTIAL = "partial"
-    INCOMPATIBLE = "incompatible"
-
-
-@dataclass(frozen=True)
-class KeyPair:
-    """One row: a key of the checkpoint (as saved, and as renamed), a key of the model, or both.
-
-    `rule` is the position of the last rule that touched the key, `note` what is to be said of the row.
-    """
-
-    checkpoint: str | None
-    renamed: str | None
-    model: str | None
-    status: Status
-    checkpoint_shape: tuple[int, ...] | None = None
-    model_shape: tuple[int, ...] | None = None
-    dtype: str | None = None
-    rule: int | None = None
-    note: str = ""
-
-    @property
-    def name(self) -> str:
-        """The key by which the row is sorted and searched: the model's, else the renamed one, else the saved one."""
-        return self.model or self.renamed or self.checkpoint or ""
-
-    @property
-    def is_counter(self) -> bool:
-        """Whether this is BatchNorm's count of batches, which takes no part in the output."""
-        return is_counter(self.name)
-
-    def as_json(self) -> dict[str, Any]:
-        """The row as the command line gives it."""
-        row: dict[str, Any] = {
-            "checkpoint": self.checkpoint,
-            "renamed": self.renamed,
-            "model": self.model,
-            "status": str(self.status),
-            "checkpoint_shape": None if self.checkpoint_shape is None else list(self.checkpoint_shape),
-            "model_shape": None if self.model_shape is None else list(self.model_shape),
-        }
-        if self.rule is not None:
-            row["rule"] = self.rule
-        if self.note:
-            row["note"] = self.note
-        return row
-
-
-def is_counter(key: str) -> bool:
-    """Whether `key` is a BatchNorm's `num_batches_tracked`: never needed, and absent from files before torch 0.4.1."""
-    return key == "num_batches_tracked" or key.endswith(".num_batches_tracked")
+__all__ = ["Alignment", "KeyPair", "Status", "Verdict", "align", "align_despite"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +73,6 @@ class Alignment:
     @property
     def says(self) -> str:
         """The verdict and its reason, in one or two sentences for a person."""
-        from ckpt_explorer.verdict import explain
-
         return explain(self)
 
     def as_json(self) -> dict[str, Any]:
@@ -285,9 +216,6 @@ def _modules(keys: Iterable[str]) -> set[str]:
     return paths
 
 
-_NUMBERED = re.compile(r"^(.*?)\d+$")
-
-
 def _inside(key: str, parts: set[str], architecture: Architecture) -> bool:
     """Whether `key` lies inside a module of the model that the file fills, its head excepted."""
     head = {part.rsplit(".", 1)[0] for part in architecture.head}
@@ -299,21 +227,3 @@ def _inside(key: str, parts: set[str], architecture: Architecture) -> bool:
     if not wrapped:
         return top in parts
     return len(path) > 2 and ".".join(path[:2]) in parts
-
-
-def continues_beyond(alignment: Alignment) -> tuple[str, ...]:
-    """Numbered parts of the file that follow on parts of the model: `layer3` where the model ends with `layer2`."""
-    tops = dict.fromkeys(name.split(".")[0] for name in alignment.architecture.tree)
-    stems = {found[1] for top in tops if (found := _NUMBERED.match(top))}
-    beyond = dict.fromkeys((pair.renamed or "").split(".")[0] for pair in alignment.rows(Status.UNEXPECTED))
-    return tuple(
-        top for top in beyond if top not in tops and (found := _NUMBERED.match(top)) and found[1] and found[1] in stems
-    )
-
-
-def named(keys: Sequence[str], limit: int = 3) -> str:
-    """`fc.weight and fc.bias`-like text for a sentence: whole modules where there are many keys."""
-    if len(keys) <= limit:
-        return ", ".join(visible(key, 80) for key in keys)
-    modules = dict.fromkeys(key.rsplit(".", 1)[0] if "." in key else key for key in keys)
-    return listed(modules, limit) if len(modules) <= limit else f"{plural(len(keys), 'tensor')} ({listed(modules, 2)})"

@@ -7,21 +7,12 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis
 from ckpt_explorer.text import visible
 
 if TYPE_CHECKING:
     import torch
-
-ITEM_BYTES: dict[str, int] = {
-    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
-    **dict.fromkeys(("float32", "int32", "uint32", "qint32", "complex32"), 4),
-    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2),
-    **dict.fromkeys(("int8", "uint8", "bool", "qint8", "quint8"), 1),
-    **dict.fromkeys(("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"), 1),
-    "complex128": 16,
-}
-"""Bytes of one element, by torch's name of the dtype without `torch.`."""
 
 
 class Storage(NamedTuple):

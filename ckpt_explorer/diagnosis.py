@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ckpt_explorer.alignment import Alignment, KeyPair, Status, Verdict, named
+from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import Diagnosis
+from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.suggestion import Candidate
 from ckpt_explorer.suggestion.rules import Alternative
 from ckpt_explorer.text import plural, shape_as_text, visible

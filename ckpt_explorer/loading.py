@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.alignment import Alignment, Status, is_counter, named
+from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.architectures.meta import on_meta
 from ckpt_explorer.errors import ArchitectureError, LoadError
+from ckpt_explorer.key_pair import Status, is_counter, named
 from ckpt_explorer.text import plural, visible
 
 if TYPE_CHECKING:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, TensorInfo
+from ckpt_explorer.dtypes import ITEM_BYTES
+
+if TYPE_CHECKING:
+    from ckpt_explorer.checkpoint import TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.text import visible
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from ckpt_explorer.alignment import Alignment, Status, Verdict, continues_beyond, is_counter, named
+import re
+from typing import TYPE_CHECKING
+
+from ckpt_explorer.key_pair import Status, Verdict, is_counter, named
 from ckpt_explorer.text import plural, visible
 
-SYMBOLS: dict[Status, str] = {
-    Status.MATCHED: "●",
-    Status.ADAPTED: "◑",
-    Status.SHAPE_MISMATCH: "≠",
-    Status.MISSING: "−",
-    Status.UNEXPECTED: "+",
-    Status.IGNORED: "·",
-}
-"""A sign for each status, so that it is told without colour."""
+if TYPE_CHECKING:
+    from ckpt_explorer.alignment import Alignment
+
+_NUMBERED = re.compile(r"^(.*?)\d+$")
 
 
 def explain(alignment: Alignment) -> str:
@@ -52,3 +50,13 @@ def _also(alignment: Alignment) -> str:
     if counters and alignment.verdict is not Verdict.INCOMPATIBLE:
         notes.append(f"{plural(len(counters), 'counter')} num_batches_tracked, which no output depends on, start at 0.")
     return " ".join(notes)
+
+
+def continues_beyond(alignment: Alignment) -> tuple[str, ...]:
+    """Numbered parts of the file that follow on parts of the model: `layer3` where the model ends with `layer2`."""
+    tops = dict.fromkeys(name.split(".")[0] for name in alignment.architecture.tree)
+    stems = {found[1] for top in tops if (found := _NUMBERED.match(top))}
+    beyond = dict.fromkeys((pair.renamed or "").split(".")[0] for pair in alignment.rows(Status.UNEXPECTED))
+    return tuple(
+        top for top in beyond if top not in tops and (found := _NUMBERED.match(top)) and found[1] and found[1] in stems
+    )

@@ -8,9 +8,9 @@ from typing import Any
 from ckpt_explorer.alignment import Status, Verdict
 from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
+from ckpt_explorer.key_pair import SYMBOLS
 from ckpt_explorer.proposal import Proposal
 from ckpt_explorer.text import plural, shape_as_text
-from ckpt_explorer.verdict import SYMBOLS
 
 SHOWN = 20
 

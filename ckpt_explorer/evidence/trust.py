@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ckpt_explorer.alignment import Verdict, named
+from ckpt_explorer.key_pair import Verdict, named
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
 

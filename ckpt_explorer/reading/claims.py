@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from operator import add, attrgetter, le, mul
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, Storage, TensorInfo
+from ckpt_explorer.checkpoint import Storage, TensorInfo
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.source import Source

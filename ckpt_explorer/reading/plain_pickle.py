@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
+from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CheckpointExplorerError
 from ckpt_explorer.reading.claims import MAX_DIMENSIONS
 from ckpt_explorer.reading.described import Call, Global

@@ -10,7 +10,8 @@ import struct
 from collections import Counter
 from typing import Any
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, StateDict, Storage, TensorInfo
+from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.source import Source

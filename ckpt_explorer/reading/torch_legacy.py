@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
+from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.claims import unknown_storage
 from ckpt_explorer.reading.described import Call, Global, PersistentLoad
 from ckpt_explorer.reading.pickled import PickledFile, walk

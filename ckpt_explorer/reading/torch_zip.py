@@ -8,7 +8,8 @@ from functools import partial
 from itertools import repeat
 from operator import attrgetter, mul
 
-from ckpt_explorer.checkpoint import ITEM_BYTES, Storage
+from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
 from ckpt_explorer.reading.claims import unknown_storage
 from ckpt_explorer.reading.pickled import PickledFile, walk

@@ -176,7 +176,12 @@ def _table(rows: list[Prediction], labels: Labels) -> None:
         },
     )
     st.download_button(
-        "Download as CSV", table.to_csv(index=False).encode(), "answers.csv", "text/csv", key="download-answers"
+        "Download as CSV",
+        table.to_csv(index=False).encode(),
+        "answers.csv",
+        "text/csv",
+        key="download-answers",
+        on_click="ignore",
     )
 
 

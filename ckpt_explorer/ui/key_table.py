@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from ckpt_explorer.alignment import Alignment, KeyPair, Status
+from ckpt_explorer.key_pair import SYMBOLS
 from ckpt_explorer.text import plural, shape_as_text, visible
 from ckpt_explorer.ui import journey, plain, session
 from ckpt_explorer.ui.verdict import label
-from ckpt_explorer.verdict import SYMBOLS
 
 
 @st.fragment

@@ -161,5 +161,8 @@ def _downloads(here: Session) -> None:
             lambda: data(".safetensors"),
             f"{stem}-converted.safetensors",
             key="download-safetensors",
+            on_click="ignore",
         )
-        st.download_button("Download .pth", lambda: data(".pth"), f"{stem}-converted.pth", key="download-pth")
+        st.download_button(
+            "Download .pth", lambda: data(".pth"), f"{stem}-converted.pth", key="download-pth", on_click="ignore"
+        )

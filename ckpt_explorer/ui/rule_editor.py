@@ -160,6 +160,7 @@ def _files(here: Session, history: History) -> None:
         "rules.json",
         "application/json",
         key="download-rules",
+        on_click="ignore",
     )
     st.file_uploader("Import a rules file", key=f"rules-file-{here.generation}", on_change=import_file)
     text, wrong = here.drafts.get("pasted", ("", ""))

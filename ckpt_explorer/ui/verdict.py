@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ckpt_explorer.alignment import Alignment, Status, Verdict
+from ckpt_explorer.key_pair import SYMBOLS
 from ckpt_explorer.text import visible
-from ckpt_explorer.verdict import SYMBOLS
 
 BADGES: dict[Verdict, str] = {
     Verdict.COMPLETE: "● COMPLETE",

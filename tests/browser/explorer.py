@@ -103,13 +103,11 @@ class Explorer:
         self.by_key(key).locator("input").first.fill(option)
         self.page.get_by_role("option").filter(has_text=option).first.click()
 
-    def writes_rule(self, text: str) -> None:
-        """Write a rule by hand and wait until it stands in the list."""
-        fields = self.page.locator('[class*="st-key-rule-text-"] input')
-        before = fields.count()
+    def writes_rule(self, text: str, behind: int) -> None:
+        """Write a rule by hand behind so many others, and wait until it stands in the list."""
+        self.rules(behind)
         self.types("new-rule", text)
-        expect(fields).to_have_count(before + 1)
-        self.idle()
+        self.rules(behind + 1)
 
     def aligns(self) -> None:
         """From Open to Align."""

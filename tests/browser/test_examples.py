@@ -57,7 +57,7 @@ def test_case_3_a_deleted_rule_lowers_the_verdict_and_written_by_hand_raises_it(
     tab.click("delete-0")
     tab.verdict_is("INCOMPATIBLE")
     tab.says("verdict", "Nothing of resnet20_cifar_b is filled")
-    tab.writes_rule("strip prefix module.")
+    tab.writes_rule("strip prefix module.", behind=3)
     tab.verdict_is("COMPLETE")
     assert tab.rules(4) == [*rules[1:], "strip prefix 'module.'"]
     tab.loads()

@@ -95,14 +95,15 @@ def test_a_renamed_class_of_ones_own_is_filled_by_rules_written_by_hand(
     tab.aligns()
     tab.chooses("network", f"{folder}/my_net.py:CustomResNet")
     tab.verdict_is("INCOMPATIBLE")
-    for rule in (
+    rules = (
         "norm{n}. -> bn{n}.",
         "shortcut. -> downsample.",
         "^conv1. -> stem.0.",
         "^bn1. -> stem.1.",
         "layer{n}. -> stage{n-1}.",
-    ):
-        tab.writes_rule(rule)
+    )
+    for number, rule in enumerate(rules, 1):
+        tab.writes_rule(rule, behind=number)
     tab.verdict_is("COMPLETE")
     tab.loads()
     tab.tries()

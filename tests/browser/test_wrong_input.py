@@ -51,7 +51,7 @@ def test_a_wrong_picture_is_named_and_the_others_are_answered(tab: Explorer, tmp
 
 
 def test_a_collision_names_both_keys_and_the_other_rules_go_on(renamed: Explorer) -> None:
-    renamed.writes_rule("rename 'bn1.' -> 'bn2.'")
+    renamed.writes_rule("rename 'bn1.' -> 'bn2.'", behind=4)
     renamed.says("say-error-rule-4", "two keys one name")
     renamed.says("say-error-rule-4", "Until then it is left out")
     renamed.verdict_is("COMPLETE")
