@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -194,7 +192,7 @@ def _bars(rows: list[Prediction], labels: Labels) -> None:
     figure = go.Figure(
         go.Bar(
             x=[score.probability or 0.0 for score in scores],
-            y=[f"{html.escape(_called(score, labels), quote=False)} ({score.index})" for score in scores],
+            y=[f"{plain.in_plotly(_called(score, labels))} ({score.index})" for score in scores],
             text=[_percent(score) for score in scores],
             orientation="h",
             marker_color="#1a56db",

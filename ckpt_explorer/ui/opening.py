@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.examples import EXAMPLES, Example, example_bytes
+from ckpt_explorer.examples import EXAMPLES, Example, example_bytes, facts
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.text import visible
 from ckpt_explorer.ui import plain
@@ -67,6 +67,13 @@ def examples(here: Session) -> None:
                     wait_for_torch()
                 _open(here, example_bytes(example), example.file_name, example)
                 st.rerun()
+
+    known = facts()
+    right = sum(known["predicted"][name] == digit for name, digit in known["images"].items())
+    plain.quiet(
+        f"Trained on {known['trained_on']:,} pictures; of {known['held_out']:,} that it never saw, {right:,} are answered right. "
+        f"{known['licence'].split(' (')[0]}, from {known['source'].split(',')[0]}."
+    )
 
 
 def teach() -> None:

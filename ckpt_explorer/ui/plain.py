@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import itertools
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -44,13 +43,6 @@ def _lines(text: str) -> str:
 def heading(text: str) -> None:
     """A heading of ours; fixed words only."""
     st.html(f"<h2 class='room'>{html.escape(text)}</h2>")
-
-
-def in_markdown(text: str) -> str:
-    """`text` as a code span, where a name from a file must stand in a label: no link, picture, colour or formula."""
-    shown = visible(text)
-    ticks = "`" * (max([0, *map(len, re.findall("`+", shown))]) + 1)
-    return f"{ticks} {shown} {ticks}"
 
 
 def in_plotly(text: str) -> str:

@@ -202,11 +202,6 @@ def current() -> Session:
     return _store.get(key)
 
 
-def open_sessions() -> int:
-    """How many sessions hold something; for tests."""
-    return len(_store.sessions)
-
-
 def require_checkpoint() -> Session:
     """The session with its open checkpoint; without one, the page says so, with the way to open one, and stops."""
     session = current()
