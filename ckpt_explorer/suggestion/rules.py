@@ -44,9 +44,14 @@ class Suggestion:
     alternatives: tuple[Alternative, ...] = ()
 
 
-def suggest_rules(state_dict: StateDict, architecture: Architecture) -> RuleSet:
-    """The rules that make `state_dict` fit `architecture`; empty where none helps. See `suggest`."""
-    return suggest(state_dict, architecture).rules
+def suggest_rules(state_dict: StateDict, architecture: Architecture, prefix: str | None = None) -> RuleSet:
+    """The rules that make `state_dict` fit `architecture`; empty where none helps. See `suggest`.
+
+    Where the file holds the network more than once, `prefix` names the copy to take, as an Alternative does.
+    """
+    search = _Search(state_dict, architecture, prefix)
+    search.run()
+    return search.rules
 
 
 def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Suggestion:
@@ -66,16 +71,19 @@ def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Sugge
 class _Search:
     """The greedy search: a rule list that grows while the count of filled keys grows."""
 
-    def __init__(self, state_dict: StateDict, architecture: Architecture) -> None:
+    def __init__(self, state_dict: StateDict, architecture: Architecture, wanted: str | None = None) -> None:
         self.state_dict = state_dict
         self.architecture = architecture
+        self.wanted = wanted
         self.rules = RuleSet()
         self.copies: list[Alternative] = []
         self.score = self._scored(self.rules)
 
     def run(self) -> None:
-        if self.score < self._best_possible():
+        if self.score < self._best_possible() or len(self.state_dict) > len(self.architecture.tree):
             votes = self._remove_inner_wrappers(self._votes())
+            if self.wanted is not None:
+                votes.sort(key=lambda row: row.file_prefix != self.wanted)
             if votes and votes[0].keys:
                 self._prefix(votes[0])
                 self._renames(votes[0].model_prefix)

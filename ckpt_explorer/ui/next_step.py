@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ckpt_explorer.diagnosis import diagnoses_of
+from ckpt_explorer.suggestion import suggest_rules
+from ckpt_explorer.suggestion.rules import Alternative
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import journey, plain
 from ckpt_explorer.ui.session import Session
@@ -29,3 +31,23 @@ def notes(here: Session) -> None:
         plain.heading("What was noticed")
     for note in found:
         plain.quiet(f"{note.says}: {note.next}")
+    _other_copies(here, aligned.suggestion.alternatives)
+
+
+def _other_copies(here: Session, alternatives: tuple[Alternative, ...]) -> None:
+    """Each other copy of the network in the file, with the button that takes it instead."""
+    for number, other in enumerate(alternatives):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"copy-{number}"):
+            plain.quiet(f"{other.prefix or other.state_dict or 'the top'}: {other.says}")
+            st.button("Take this copy instead", key=f"take-copy-{number}", on_click=_take_copy, args=(here, other))
+
+
+def _take_copy(here: Session, other: Alternative) -> None:
+    """Another state dict is selected; another prefix is a step of the rules, which undo takes back."""
+    if not other.prefix:
+        here.select_state_dict(other.state_dict)
+        return
+    aligned = journey.aligned(here)
+    alignment = aligned.alignment
+    rules = suggest_rules(alignment.state_dict, alignment.architecture, other.prefix)
+    aligned.history.commit("take another copy", rules)

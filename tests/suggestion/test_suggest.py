@@ -247,3 +247,25 @@ def test_rules_never_make_fewer_keys_fit_and_the_order_of_the_keys_does_not_matt
 
 def test_no_tensor_is_read_to_suggest() -> None:
     assert aligned(small_resnet_state_dict()).verdict is Verdict.COMPLETE  # `described` has bytes that can't be read
+
+
+def test_another_copy_can_be_taken_by_its_prefix_and_the_first_is_left_out() -> None:
+    network = architecture("resnet18")
+    both = {f"{copy}.{name}": row for copy in ("encoder_q", "encoder_k") for name, row in network.tree.items()}
+    state_dict = described(both)
+    found = suggest(state_dict, network)
+    assert [str(rule) for rule in found.rules] == ["strip prefix 'encoder_q.'", "drop '^encoder_k.'"]
+    assert [row.prefix for row in found.alternatives] == ["encoder_k."]
+    other = suggest_rules(state_dict, network, "encoder_k.")
+    assert [str(rule) for rule in other] == ["strip prefix 'encoder_k.'", "drop '^encoder_q.'"]
+    assert align(state_dict, network, other).verdict is Verdict.COMPLETE
+
+
+def test_a_copy_beside_a_network_that_fits_as_it_is_is_offered_too() -> None:
+    network = architecture("resnet18")
+    state_dict = described({**network.tree, **{f"ema.{name}": row for name, row in network.tree.items()}})
+    found = suggest(state_dict, network)
+    assert [str(rule) for rule in found.rules] == ["drop '^ema.'"]
+    other = suggest_rules(state_dict, network, "ema.")
+    assert align(state_dict, network, other).verdict is Verdict.COMPLETE
+    assert "strip prefix 'ema.'" in [str(rule) for rule in other]
