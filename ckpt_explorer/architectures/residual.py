@@ -64,12 +64,11 @@ def architecture(
 
 
 def _architecture(name: str, spec: ResNetSpec, options: dict[str, Any]) -> Architecture:
-    kind = "custom" if name == "custom" else "named"
     build = partial(build_residual, name, spec)
     tree = dict(_tree(name, spec))
     return Architecture(
         name,
-        "custom" if kind == "custom" else "named",
+        "custom" if name == "custom" else "named",
         tree,
         build,
         spec.num_classes,

@@ -46,34 +46,26 @@ def _rewrite(find: str, to: str) -> Rewrite:
     return rename_by_pattern(find, to)
 
 
+_OTHER_NAMES: list[tuple[str, list[tuple[str, str]]]] = [
+    (first, [(other, other.replace("{n}", "").rstrip(".")) for other in others]) for _, (first, *others) in GROUPS
+]
+"""For each group torchvision's word, and the others, each with the plain text that every key with it holds."""
+
+
 def canonical_names(keys: Iterable[str]) -> dict[str, str]:
     """Each key with the common other names in it replaced by torchvision's.
 
-    Only names that occur anywhere in the keys are looked for key by key: most files use one set of names.
+    Keys are looked at one by one only where some other name occurs in any of them: most files use torchvision's.
     """
     given = list(keys)
     text = "\n".join(given)
-    groups = [
-        (first, [(other, plain) for other in others if (plain := other.replace("{n}", "").rstrip(".")) in text])
-        for _, (first, *others) in GROUPS
-    ]
-    # A later group may find what an earlier one made (`shortcut.conv.`, then `downsample.conv.`), so it is kept whole.
-    made = any(others for _, others in groups[:2])
-    if not made and not any(others for _, others in groups):
+    if not any(plain in text for _, others in _OTHER_NAMES for _, plain in others):
         return {key: key for key in given}
-    wanted = [(first, others) for first, others in groups if others] if not made else _ALL_GROUPS
-    return {key: _canonical(key, wanted) for key in given}
+    return {key: _canonical(key) for key in given}
 
 
-_Named = list[tuple[str, list[tuple[str, str]]]]
-
-_ALL_GROUPS: _Named = [
-    (first, [(other, other.replace("{n}", "").rstrip(".")) for other in others]) for _, (first, *others) in GROUPS
-]
-
-
-def _canonical(key: str, groups: _Named) -> str:
-    for first, others in groups:
+def _canonical(key: str) -> str:
+    for first, others in _OTHER_NAMES:
         for other, plain in others:
             if plain in key:
                 renamed = _rewrite(other, first)(key, SECONDS)

@@ -80,19 +80,15 @@ class _Search:
         self.score = self._scored(self.rules)
 
     def run(self) -> None:
-        if self.score < self._best_possible() or len(self.state_dict) > len(self.architecture.tree):
+        if self.score < len(self.architecture.tree) or len(self.state_dict) > len(self.architecture.tree):
             votes = self._remove_inner_wrappers(self._votes())
             if self.wanted is not None:
                 votes.sort(key=lambda row: row.file_prefix != self.wanted)
             if votes and votes[0].keys:
                 self._prefix(votes[0])
                 self._renames(votes[0].model_prefix)
-                self._add_prefix(votes[0].model_prefix)
                 self._drop_copies(votes)
         self._drop_leftovers()
-
-    def _best_possible(self) -> float:
-        return float(len(self.architecture.tree))
 
     def _names(self) -> list[str]:
         return [row.renamed for row in self.rules.apply(self.state_dict).keys if row.renamed is not None]
@@ -174,7 +170,7 @@ class _Search:
     def _renames(self, model_prefix: str) -> None:
         """Names that differ; compared in the model's own keys, which may themselves stand behind a prefix."""
         if model_prefix:
-            self.rules = self.rules.added(Rule("add prefix", model_prefix))
+            self.rules = self.rules.added(Rule("add prefix", model_prefix, why="the model keeps the network behind it"))
             self.score = self._scored(self.rules)
         target = set(self.architecture.tree)
         for rule in renames_between(set(self._names()), target):
@@ -204,14 +200,6 @@ class _Search:
             if wanted is not None and self.state_dict[row.key].shape[1:] != wanted.shape[1:]:
                 return True
         return False
-
-    def _add_prefix(self, model_prefix: str) -> None:
-        """Give the prefix its reason, now that it is known whether it helps."""
-        for position, rule in enumerate(self.rules):
-            if model_prefix and rule == Rule("add prefix", model_prefix):
-                self.rules = self.rules.replaced(
-                    position, Rule("add prefix", model_prefix, why="the model keeps the network behind it")
-                )
 
     def _drop_copies(self, votes: list[Votes]) -> None:
         best = votes[0]

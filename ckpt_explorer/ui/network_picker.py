@@ -10,13 +10,12 @@ from ckpt_explorer.architectures.residual import NAMES
 from ckpt_explorer.architectures.spec import CUSTOM_FIELDS, NAMED_SPECS, ResNetSpec, SpecField, options_of
 from ckpt_explorer.errors import ArchitectureError, CheckpointExplorerError
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.suggestion import as_custom
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.operator import operator
-from ckpt_explorer.ui.session import Session, controlled, widget_value
+from ckpt_explorer.ui.session import Session, controlled
 from ckpt_explorer.ui.target import Target
-from ckpt_explorer.ui.uploads import taken
+from ckpt_explorer.ui.uploads import upload_field
 
 NAMED_OPTIONS = ("stride_in_1x1", "ceil_mode", "eps", "dilate")
 
@@ -61,11 +60,10 @@ def _targets(here: Session) -> dict[str, tuple[Target, str]]:
     for name in (*operator().models, *own):
         offered[name] = (Target("class", name), "your own class")
     offered.update(found)
-    seen_as_custom = as_custom(here.checkpoint.state_dict) if here.checkpoint else None
     for name in NAMES:
         target = Target("custom" if name == "custom" else "named", name, classes, channels)
-        if name == "custom" and seen_as_custom is not None:
-            target = Target.of(seen_as_custom)
+        if name == "custom" and here.as_custom is not None:
+            target = Target.of(here.as_custom)
         offered.setdefault(name, (target, ""))
     offered["another checkpoint's keys"] = (Target("reference", "another checkpoint's keys"), "align and convert only")
     return offered
@@ -168,18 +166,13 @@ def _commit(here: Session, **changes: Any) -> None:
 def _reference(here: Session) -> None:
     """The other checkpoint, whose keys are the target."""
 
-    def take() -> None:
-        upload = widget_value(f"reference-{here.generation}")
-        if upload is None:
-            return
-        name, data = upload.name, taken(upload)
-        here.generation += 1
+    def take(name: str, data: bytes) -> None:
         try:
             here.reference = open_checkpoint(data, name)
             here.choose(Target("reference", here.target.name, options={"file": name, "upload": here.generation}))
         except CheckpointExplorerError as error:
             here.message = ("error", str(error))
 
-    st.file_uploader("The other checkpoint", key=f"reference-{here.generation}", on_change=take, max_upload_size=None)
+    upload_field(here, "reference", "The other checkpoint", take)
     if here.reference is not None:
         plain.quiet(f"Keys of {here.reference.name}")

@@ -13,25 +13,17 @@ from ckpt_explorer.text import visible
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.session import Session, widget_value
-from ckpt_explorer.ui.uploads import taken
+from ckpt_explorer.ui.uploads import upload_field
 from ckpt_explorer.ui.warm import wait_for_torch
 
 
 def uploader(here: Session) -> None:
     """The drop field; what arrives is opened in the buffer it arrived in."""
-    key = f"checkpoint-{here.generation}"
-
-    def take() -> None:
-        upload = widget_value(key)
-        if upload is not None:
-            name, data = upload.name, taken(upload)
-            here.generation += 1
-            _open(here, data, name)
-
-    st.file_uploader(
+    upload_field(
+        here,
+        "checkpoint",
         "A checkpoint: .ckpt, .pth, .pt, .th, .bin, .safetensors. Its bytes decide, not its name.",
-        key=key,
-        on_change=take,
+        lambda name, data: _open(here, data, name),
     )
 
 

@@ -16,8 +16,8 @@ from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, prepro
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import plain
-from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled, widget_value
-from ckpt_explorer.ui.uploads import taken
+from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled
+from ckpt_explorer.ui.uploads import upload_field
 
 MAX_PICTURES = 2000
 EXAMPLE_PICTURES = (10, 360)
@@ -26,17 +26,13 @@ EXAMPLE_PICTURES = (10, 360)
 def pictures(here: Session) -> None:
     """The uploader, the example's own pictures, and the way to start over."""
 
-    def take() -> None:
-        images = dict(here.images)
-        for upload in widget_value(f"pictures-{here.generation}") or []:
-            if len(images) >= MAX_PICTURES:
-                here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
-                break
-            images[_free_name(images, upload.name)] = taken(upload)
-        here.set_pictures(images)
-        here.generation += 1
+    def take(name: str, data: bytes) -> None:
+        if len(here.images) >= MAX_PICTURES:
+            here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
+            return
+        here.set_pictures({**here.images, _free_name(here.images, name): data})
 
-    st.file_uploader("Pictures", accept_multiple_files=True, key=f"pictures-{here.generation}", on_change=take)
+    upload_field(here, "pictures", "Pictures", take, several=True)
     with st.container(horizontal=True, key="picture-actions"):
         if here.example is not None:
             for count in EXAMPLE_PICTURES:
@@ -157,12 +153,7 @@ def labels_form(here: Session, loaded: LoadedModel) -> tuple[str, ...] | None:
     def paste(text: str) -> None:
         here.labels = LabelsChoice("pasted", (), "pasted list", text)
 
-    def take() -> None:
-        upload = widget_value(f"labels-{here.generation}")
-        if upload is None:
-            return
-        name, data = upload.name, taken(upload)
-        here.generation += 1
+    def take(name: str, data: bytes) -> None:
         try:
             here.labels = LabelsChoice("file", labels_from_bytes(data, name), name, choice.pasted)
         except LabelsError as error:
@@ -179,12 +170,7 @@ def labels_form(here: Session, loaded: LoadedModel) -> tuple[str, ...] | None:
     )
     with columns[1]:
         if choice.source == "file":
-            st.file_uploader(
-                "One name a line, or JSON",
-                key=f"labels-{here.generation}",
-                on_change=take,
-                label_visibility="collapsed",
-            )
+            upload_field(here, "labels", "One name a line, or JSON", take, bare=True)
         elif choice.source == "pasted":
             st.text_area(
                 "One name a line, or JSON",

@@ -11,8 +11,8 @@ from ckpt_explorer.rules import KINDS, Rule, RuleSet, Touched, parse_rule, rules
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.history import History
-from ckpt_explorer.ui.session import Aligned, Session, controlled, widget_value
-from ckpt_explorer.ui.uploads import taken
+from ckpt_explorer.ui.session import Aligned, Session, controlled
+from ckpt_explorer.ui.uploads import upload_field
 
 NEW = "new rule"
 
@@ -143,13 +143,6 @@ def _whole_list(here: Session, history: History, suggested: RuleSet) -> None:
 
 
 def _files(here: Session, history: History) -> None:
-    def import_file() -> None:
-        upload = widget_value(f"rules-file-{here.generation}")
-        if upload is not None:
-            data = taken(upload)
-            here.generation += 1
-            _import(here, history, data)
-
     def import_text(typed: str) -> None:
         if typed.strip():
             _import(here, history, typed)
@@ -162,7 +155,7 @@ def _files(here: Session, history: History) -> None:
         key="download-rules",
         on_click="ignore",
     )
-    st.file_uploader("Import a rules file", key=f"rules-file-{here.generation}", on_change=import_file)
+    upload_field(here, "rules-file", "Import a rules file", lambda _name, data: _import(here, history, data))
     text, wrong = here.drafts.get("pasted", ("", ""))
     st.text_area("Or paste rules, one a line or as JSON", **controlled("paste-rules", text, import_text))
     if wrong:

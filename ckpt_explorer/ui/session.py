@@ -21,7 +21,7 @@ from ckpt_explorer.evidence import ValuesCheck
 from ckpt_explorer.examples import Example
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
 from ckpt_explorer.loading import LoadedModel
-from ckpt_explorer.suggestion import Candidate, Suggestion, identify
+from ckpt_explorer.suggestion import Candidate, Suggestion, as_custom, identify
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.target import Target
@@ -81,6 +81,7 @@ class Session:
     checkpoint: Checkpoint | None = None
     example: Example | None = None
     candidates: tuple[Candidate, ...] = ()
+    as_custom: Candidate | None = None
     target: Target = field(default_factory=Target)
     reference: Checkpoint | None = None
     histories: dict[tuple[str, str], History] = field(default_factory=dict)
@@ -106,10 +107,8 @@ class Session:
 
     def take(self, checkpoint: Checkpoint, example: Example | None = None) -> None:
         """Make `checkpoint` the open one. Pictures and labels stay; rules and network belong to the file and go."""
-        self.checkpoint = checkpoint
         self.example = example
-        self.candidates = identify(checkpoint.state_dict)
-        self.target = Target.proposed(self.candidates, example.architecture if example else "")
+        self._propose_for(checkpoint)
         self.histories = {}
         self.suggestions = {}
         self.aligned = None
@@ -118,14 +117,18 @@ class Session:
         if self.labels.proposed:
             self.labels = LabelsChoice()
         self.load_choice = LoadChoice()
-        self.forget_loaded()
 
     def select_state_dict(self, path: str) -> None:
         """Select another state dict of the open file, and propose a network for it anew."""
         if self.checkpoint is None or path == self.checkpoint.selected:
             return
-        self.checkpoint = self.checkpoint.select(path)
-        self.candidates = identify(self.checkpoint.state_dict)
+        self._propose_for(self.checkpoint.select(path))
+
+    def _propose_for(self, checkpoint: Checkpoint) -> None:
+        """Make `checkpoint` the open one, with the networks that its selected state dict could be."""
+        self.checkpoint = checkpoint
+        self.candidates = identify(checkpoint.state_dict)
+        self.as_custom = as_custom(checkpoint.state_dict)
         self.target = Target.proposed(self.candidates, self.example.architecture if self.example else "")
         self.forget_loaded()
 

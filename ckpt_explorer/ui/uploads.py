@@ -6,11 +6,15 @@ long as the tab is open. Both are undone here, behind two functions; a test fail
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import streamlit as st
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from ckpt_explorer.ui.session import Session, widget_value
 
 
 def _itself(self: UploadedFile, _memo: dict[int, Any]) -> UploadedFile:
@@ -30,3 +34,35 @@ def taken(upload: UploadedFile) -> bytes:
         manager: Any = get_instance().uploaded_file_mgr  # its interface does not name remove_file, its one class has it
         manager.remove_file(context.session_id, upload.file_id)
     return data
+
+
+def upload_field(
+    here: Session,
+    field: str,
+    label: str,
+    receive: Callable[[str, bytes], None],
+    *,
+    several: bool = False,
+    bare: bool = False,
+) -> None:
+    """An uploader that hands over each file's name and bytes as soon as they came, and is empty again behind them.
+
+    Its key is `field` and the count of uploads so far; `bare` hides the label.
+    """
+    key = f"{field}-{here.generation}"
+
+    def take() -> None:
+        found = widget_value(key)
+        uploads = found if isinstance(found, list) else [found] if found is not None else []
+        if uploads:
+            here.generation += 1
+        for upload in uploads:
+            receive(upload.name, taken(upload))
+
+    st.file_uploader(
+        label,
+        accept_multiple_files=several,
+        key=key,
+        on_change=take,
+        label_visibility="collapsed" if bare else "visible",
+    )
