@@ -10,16 +10,16 @@ from functools import partial
 
 from ckpt_explorer.checkpoint import Checkpoint, Entry, StateDict
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis, NotACheckpoint
-from ckpt_explorer.reading.claims import tensor_infos
 from ckpt_explorer.reading.contents import Contents, preferred
-from ckpt_explorer.reading.grades import asks_for_code, diagnoses_of_globals, graded
-from ckpt_explorer.reading.pickled import PickledFile
-from ckpt_explorer.reading.plain_pickle import read_plain_pickle
-from ckpt_explorer.reading.safetensors import read_safetensors
+from ckpt_explorer.reading.formats.plain_pickle import read_plain_pickle
+from ckpt_explorer.reading.formats.safetensors import read_safetensors
+from ckpt_explorer.reading.formats.torch_legacy import read_torch_legacy
+from ckpt_explorer.reading.formats.torch_zip import read_torch_zip
+from ckpt_explorer.reading.pickles.claims import tensor_infos
+from ckpt_explorer.reading.pickles.grades import asks_for_code, diagnoses_of_globals, graded
+from ckpt_explorer.reading.pickles.pickled import PickledFile
 from ckpt_explorer.reading.signature import recognise, unrecognised
-from ckpt_explorer.reading.source import Source, source_of
-from ckpt_explorer.reading.torch_legacy import read_torch_legacy
-from ckpt_explorer.reading.torch_zip import read_torch_zip
+from ckpt_explorer.reading.sources.source import Source, source_of
 from ckpt_explorer.text import plural, visible
 
 __all__ = ["open_checkpoint"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
-from ckpt_explorer.reading.described import Call, Global, InertDict, TupleKey
-from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, module_state
+from ckpt_explorer.reading.pickles.described import Call, Global, InertDict, TupleKey
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, module_state
 from ckpt_explorer.text import plural, visible
 
 MAX_ENTRIES = 2000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 

@@ -8,7 +8,7 @@ import struct
 from typing import Literal
 
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
-from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 Format = Literal["torch zip", "torch legacy", "safetensors", "pickle", "maybe a pickle"]

@@ -14,7 +14,7 @@ import pytest
 
 from ckpt_explorer.errors import CheckpointExplorerError, CorruptCheckpoint
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.reading.inert_pickle import MAX_MEMO, MAX_OBJECTS, MAX_STACK
+from ckpt_explorer.reading.pickles.inert_pickle import MAX_MEMO, MAX_OBJECTS, MAX_STACK
 from tests.reading.pickles import archive, beside_a_tensor, called, mapping, tensor, text
 
 ROOT = Path(__file__).resolve().parents[2]

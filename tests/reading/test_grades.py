@@ -13,7 +13,7 @@ import torch
 
 from ckpt_explorer.errors import RefusedFile
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.reading.grades import can_do_harm, global_kind
+from ckpt_explorer.reading.pickles.grades import can_do_harm, global_kind
 from tests.reading.pickles import TENSORS, archive, beside_a_tensor, called, saved, text
 
 HARMFUL = [

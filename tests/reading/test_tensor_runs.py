@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckpt_explorer.reading.described import Call, Global, PickleError, TupleKey
-from ckpt_explorer.reading.inert_pickle import Walk, walk_pickle
-from ckpt_explorer.reading.tensor_runs import tensor_shortcut
-from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, storage_claim
+from ckpt_explorer.reading.pickles.described import Call, Global, PickleError, TupleKey
+from ckpt_explorer.reading.pickles.inert_pickle import Walk, walk_pickle
+from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
+from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
 from tests.reading.pickles import saved
 
 

@@ -9,9 +9,9 @@ from operator import add, attrgetter, le, mul
 from ckpt_explorer.checkpoint import Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim
 from ckpt_explorer.reading.refusals import damaged
-from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, shape_as_text, visible
 
 MAX_DIMENSIONS = 64

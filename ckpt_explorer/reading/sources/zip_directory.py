@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ckpt_explorer.reading.refusals import cut_short, damaged, wrong_checksum
-from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 _END = struct.Struct("<4s4H2IH")

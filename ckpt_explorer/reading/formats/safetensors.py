@@ -14,7 +14,7 @@ from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.refusals import cut_short, damaged
-from ckpt_explorer.reading.source import Source
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 MAX_HEADER = 100_000_000

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ckpt_explorer.checkpoint import GlobalKind, GlobalName
 from ckpt_explorer.errors import Diagnosis
-from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
+from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
 from ckpt_explorer.text import listed, visible
 
 _DATA: dict[str, str] = {

@@ -13,12 +13,12 @@ from typing import Any
 
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
-from ckpt_explorer.reading.claims import unknown_storage
-from ckpt_explorer.reading.described import Call, Global, PersistentLoad
-from ckpt_explorer.reading.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.claims import unknown_storage
+from ckpt_explorer.reading.pickles.described import Call, Global, PersistentLoad
+from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
-from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.torch_objects import StorageClaim, storage_claim
+from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 PROTOCOL_VERSION = 1001

@@ -16,12 +16,12 @@ from typing import Any
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.reading.claims import MAX_DIMENSIONS
-from ckpt_explorer.reading.described import Call, Global
-from ckpt_explorer.reading.pickled import PickledFile, walk
-from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.torch_legacy import read_torch_legacy
-from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, StorageClaim, TensorClaim
+from ckpt_explorer.reading.formats.torch_legacy import read_torch_legacy
+from ckpt_explorer.reading.pickles.claims import MAX_DIMENSIONS
+from ckpt_explorer.reading.pickles.described import Call, Global
+from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, StorageClaim, TensorClaim
+from ckpt_explorer.reading.sources.source import Source
 
 MAX_VISITS = 200_000
 LOAD_FROM_BYTES = "torch.storage._load_from_bytes"

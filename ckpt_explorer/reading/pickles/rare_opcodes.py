@@ -7,10 +7,10 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.reading.described import Call, InertDict, PickleError
+from ckpt_explorer.reading.pickles.described import Call, InertDict, PickleError
 
 if TYPE_CHECKING:
-    from ckpt_explorer.reading.inert_pickle import Walk
+    from ckpt_explorer.reading.pickles.inert_pickle import Walk
 
 MAX_NUMBER_BYTES = 1024
 LONG_BYTES = 65_536

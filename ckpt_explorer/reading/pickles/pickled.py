@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.errors import CorruptCheckpoint
-from ckpt_explorer.reading.claims import FindStorages
-from ckpt_explorer.reading.described import Constructor, Global, PersistentLoad, PickleCutShort, PickleError
-from ckpt_explorer.reading.grades import asks_for_code
-from ckpt_explorer.reading.inert_pickle import Shortcut, Walk, walk_pickle
+from ckpt_explorer.reading.pickles.claims import FindStorages
+from ckpt_explorer.reading.pickles.described import Constructor, Global, PersistentLoad, PickleCutShort, PickleError
+from ckpt_explorer.reading.pickles.grades import asks_for_code
+from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk, walk_pickle
+from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
-from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.torch_objects import CONSTRUCTORS, storage_claim
+from ckpt_explorer.reading.sources.source import Source
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ckpt_explorer.reading.described import (
+from ckpt_explorer.reading.pickles.described import (
     Call,
     Constructor,
     Global,
@@ -27,7 +27,7 @@ from ckpt_explorer.reading.described import (
     PickleError,
     as_dict_key,
 )
-from ckpt_explorer.reading.rare_opcodes import RARE
+from ckpt_explorer.reading.pickles.rare_opcodes import RARE
 
 MAX_OPCODES = 3_000_000
 MAX_OBJECTS = 1_000_000

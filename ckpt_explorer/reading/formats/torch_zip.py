@@ -11,13 +11,13 @@ from operator import attrgetter, mul
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
-from ckpt_explorer.reading.claims import unknown_storage
-from ckpt_explorer.reading.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.claims import unknown_storage
+from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim
 from ckpt_explorer.reading.refusals import damaged
-from ckpt_explorer.reading.source import Source
-from ckpt_explorer.reading.tensor_runs import tensor_shortcut
-from ckpt_explorer.reading.torch_objects import StorageClaim
-from ckpt_explorer.reading.zip_directory import STORED, Record, ZipDirectory
+from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.sources.zip_directory import STORED, Record, ZipDirectory
 from ckpt_explorer.text import listed, visible
 
 MAX_PICKLE = 512 << 20

@@ -23,9 +23,9 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
-from ckpt_explorer.reading.described import Global, InertDict
-from ckpt_explorer.reading.inert_pickle import Shortcut, Walk
-from ckpt_explorer.reading.torch_objects import StorageClaim, TensorClaim, storage_dtype, tensor_v2
+from ckpt_explorer.reading.pickles.described import Global, InertDict
+from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, storage_dtype, tensor_v2
 
 MAX_ROWS = 4096
 """Rows decoded at once, so that the columns stay small; a longer run goes on behind them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ckpt_explorer.reading.described import Call, Constructor, Global, InertDict
+from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
 
 STORAGE_DTYPES: dict[str, str] = {
     "FloatStorage": "float32",
