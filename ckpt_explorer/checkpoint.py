@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis
@@ -36,6 +36,7 @@ class TensorInfo(NamedTuple):
     stride: tuple[int, ...]
     offset: int
     storage: Storage
+    composed: Composed | None = None
 
     @property
     def elements(self) -> int:
@@ -44,8 +45,21 @@ class TensorInfo(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of its elements (of a view: not of the whole storage)."""
+        """Bytes of its elements (of a view: not of the whole storage; of a composed one: those of its parts)."""
+        if self.composed is not None:
+            return sum(part.size for part in self.composed.parts)
         return self.elements * ITEM_BYTES[self.dtype]
+
+
+class Composed(NamedTuple):
+    """How a tensor is made of others: a sparse one of indices and values, a quantised one of integers and scales.
+
+    `kind` is a row of `ckpt_explorer.compositions`, `detail` what that row needs beside the parts.
+    """
+
+    kind: str
+    parts: tuple[TensorInfo, ...]
+    detail: Any = None
 
 
 @dataclass(frozen=True)
@@ -78,22 +92,35 @@ class StateDict(Mapping[str, TensorInfo]):
     @property
     def size(self) -> int:
         """Bytes of all tensors together; shared storages count once a tensor."""
-        return sum(prod(info.shape) * ITEM_BYTES[info.dtype] for info in self.tensors.values())
+        return sum(
+            info.size if info.composed else prod(info.shape) * ITEM_BYTES[info.dtype] for info in self.tensors.values()
+        )
 
     def tensor(self, key: str) -> torch.Tensor:
         """Return the tensor under `key`, as a view of the file's bytes.
 
         Nothing is read before this call, and nothing is copied by it: the result shares memory with the file
-        (read-only; `clone()` before changing it). Shape, stride and dtype are the saved ones, on the CPU. (A file
-        written on a big-endian machine is the exception: its bytes are turned round in a copy.)
+        (read-only; `clone()` before changing it). Shape, stride, dtype and layout are the saved ones, on the CPU: a
+        sparse tensor is sparse, a quantised one quantised. (What has to be put together is the exception, and a file
+        written on a big-endian machine, whose bytes are turned round in a copy.)
 
         Raises:
             KeyError: no tensor has this key.
-            CorruptCheckpoint: its bytes do not have the checksum that the file keeps for them.
+            CorruptCheckpoint: its bytes do not have the checksum that the file keeps for them, or its parts do not
+                make the tensor that they claim to be.
         """
         from ckpt_explorer.tensors import tensor_from
 
         return tensor_from(self.tensors[key])
+
+    def dense(self, key: str) -> torch.Tensor:
+        """The tensor under `key` as a network takes it: sparse ones filled out, quantised ones as the floats they mean.
+
+        Raises what `tensor` raises.
+        """
+        from ckpt_explorer.tensors import dense_from
+
+        return dense_from(self.tensors[key])
 
 
 GlobalKind = Literal["tensor", "data", "code"]

@@ -206,7 +206,7 @@ def _tensors_for(
         target = wanted[key].dtype
         if dtype is not None and target.is_floating_point:
             target = dtype
-        tensors[key] = alignment.state_dict.tensor(source).to(device=device, dtype=target)
+        tensors[key] = alignment.state_dict.dense(source).to(device=device, dtype=target)
         if progress:
             progress(done, len(sources))
     return tensors

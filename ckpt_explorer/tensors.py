@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ckpt_explorer.dtypes import ITEM_BYTES
+from ckpt_explorer.dtypes import ITEM_BYTES, PACKED
 
 if TYPE_CHECKING:
     from ckpt_explorer.checkpoint import TensorInfo
@@ -17,27 +17,56 @@ from ckpt_explorer.text import visible
 # The file is mapped read-only and an upload's bytes can't be written either; torch warns of that at every view.
 warnings.filterwarnings("ignore", message="The given buffer is not writable", category=UserWarning)
 
-_QUANTISED = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
+
+_INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
 
 
 def dtype_named(name: str) -> torch.dtype:
-    """torch's dtype of that name; quantised ones as the integers that they are stored as."""
-    found = _QUANTISED.get(name) or getattr(torch, name)
+    """torch's dtype of that name; a quantised one without its scale is the integers that it is stored as."""
+    found = _INTEGERS.get(name) or getattr(torch, name)
     assert isinstance(found, torch.dtype)
     return found
 
 
-_COMPLEX_PARTS = {"complex128": 8, "complex64": 4, "complex32": 2}
+_COMPLEX_PARTS = {"complex128": 8, "complex64": 4, "complex32": 2, "bcomplex32": 2}
 """Bytes of the real part: byte order is that of the parts."""
 
 
 def tensor_from(info: TensorInfo) -> torch.Tensor:
     """The tensor that `info` describes, on the CPU, sharing memory with the file. See `StateDict.tensor`."""
+    if info.composed is not None:
+        from ckpt_explorer.compositions import composed_tensor
+
+        return composed_tensor(info, tensor_from)
+    if info.dtype in PACKED:  # without a scale they are only bytes
+        count = -(-info.elements // PACKED[info.dtype])
+        return tensor_from(info._replace(dtype="uint8", shape=(count,), stride=(1,)))
     dtype = dtype_named(info.dtype)
     if info.elements == 0:
         return torch.empty(info.shape, dtype=dtype)
     flat = torch.frombuffer(_in_this_byte_order(info), dtype=dtype)
     return flat.as_strided(info.shape, info.stride, info.offset)
+
+
+def dense_from(info: TensorInfo) -> torch.Tensor:
+    """The tensor that `info` describes, as a network takes it. See `StateDict.dense`."""
+    tensor = tensor_from(info)
+    if info.composed is None:
+        return tensor
+    if tensor.is_meta:
+        raise CorruptCheckpoint(
+            Diagnosis(
+                "F18",
+                f"tensor {visible(info.key)!r} was saved from the meta device, so the file has its shape and no values",
+                "save it again from a network whose weights were loaded.",
+            )
+        )
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    if tensor.is_nested:
+        return tensor.to_padded_tensor(0.0)
+    whole = tensor if tensor.layout is torch.strided else tensor.to_dense()
+    return whole.resolve_conj().resolve_neg()
 
 
 def _in_this_byte_order(info: TensorInfo) -> memoryview | bytearray:

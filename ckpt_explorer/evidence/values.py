@@ -35,7 +35,7 @@ def check_values(loaded: LoadedModel) -> ValuesCheck:
     different: list[str] = []
     sources = {**loaded.report.matched, **loaded.report.adapted}
     for key, source in sources.items():
-        original = loaded.alignment.state_dict.tensor(source)
+        original = loaded.alignment.state_dict.dense(source)
         present = here[key].detach().cpu()
         expected = original.to(present.dtype)
         if not torch.equal(present, expected) and not bool(

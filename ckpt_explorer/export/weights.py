@@ -52,7 +52,7 @@ def converted_state_dict(
     tensors: dict[str, torch.Tensor] = {}
     for done, pair in enumerate(rows, 1):
         assert pair.checkpoint is not None and pair.model is not None
-        tensor = alignment.state_dict.tensor(pair.checkpoint)
+        tensor = alignment.state_dict.dense(pair.checkpoint)
         if dtype is not None and tensor.is_floating_point():
             tensor = tensor.to(getattr(torch, dtype))
         tensors[pair.model] = tensor

@@ -8,7 +8,12 @@ from typing import Any
 
 from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
 from ckpt_explorer.reading.pickles.described import Call, Global, InertDict, TupleKey
-from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, module_state
+from ckpt_explorer.reading.pickles.torch_objects import (
+    TENSOR_CLAIMS,
+    AnyTensorClaim,
+    StorageClaim,
+    module_state,
+)
 from ckpt_explorer.text import plural, visible
 
 MAX_ENTRIES = 2000
@@ -18,7 +23,7 @@ MAX_MODULES = 100_000
 MAX_DEPTH = 100
 MAX_NAME = 300
 
-TensorFacts = Callable[[dict[str, TensorClaim]], dict[str, TensorInfo]]
+TensorFacts = Callable[[dict[str, AnyTensorClaim]], dict[str, TensorInfo]]
 
 _NOT_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|sched\w*|lr_sched\w*|scaler|amp|loops|callbacks|momentum_buffer|grads?)([._]|$)", re.IGNORECASE
@@ -42,7 +47,7 @@ class Contents:
         waiting: list[tuple[int, str, Any, bool]] = [(0, "", root, True)]
         while waiting:
             depth, path, node, weights = waiting.pop()
-            if isinstance(node, dict | list | tuple | Call) and type(node) is not TensorClaim:
+            if isinstance(node, dict | list | tuple | Call) and type(node) not in TENSOR_CLAIMS:
                 if id(node) in seen or len(seen) > MAX_VISITS:
                     continue
                 seen.add(id(node))
@@ -63,7 +68,7 @@ class Contents:
             )
         elif isinstance(node, dict):
             yield from self._mapping(path, node, weights)
-        elif isinstance(node, TensorClaim):
+        elif type(node) in TENSOR_CLAIMS:
             info = self.facts({path: node})[path]
             self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
         elif isinstance(node, list | tuple) and not isinstance(node, StorageClaim):
@@ -77,7 +82,7 @@ class Contents:
         tensors = {
             key if type(key) is str else _key_as_text(key): value
             for key, value in node.items()
-            if type(value) is TensorClaim
+            if type(value) in TENSOR_CLAIMS
         }
         kept = weights and not any(isinstance(key, Call) for key in node)
         if tensors and kept:
@@ -88,18 +93,14 @@ class Contents:
             self._note(path, "dict", plural(len(node), "entry", "entries"))
         if len(tensors) < len(node):
             for key, value in node.items():
-                if type(value) is not TensorClaim:
+                if type(value) not in TENSOR_CLAIMS:
                     name = _key_as_text(key)[:MAX_NAME]
                     below = f"{path}.{name}" if path else name
                     yield below, value, kept and not _NOT_WEIGHTS.search(name)
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
-        nested = [
-            (index, value)
-            for index, value in enumerate(node)
-            if isinstance(value, dict | list | tuple | Call | TensorClaim)
-        ]
-        plain = [value for value in node[:8] if not isinstance(value, dict | list | tuple | Call | TensorClaim)]
+        nested = [(index, value) for index, value in enumerate(node) if isinstance(value, dict | list | tuple | Call)]
+        plain = [value for value in node[:8] if not isinstance(value, dict | list | tuple | Call)]
         shown = ", ".join(_scalar(value)[1] for value in plain)
         self._note(
             path or "(top)",
@@ -125,13 +126,13 @@ class Contents:
         for name, value in inside.items():
             yield f"{path}.{name[:MAX_NAME]}" if path else name[:MAX_NAME], value, weights
 
-    def _take(self, path: str, claims: dict[str, TensorClaim]) -> None:
+    def _take(self, path: str, claims: dict[str, AnyTensorClaim]) -> None:
         """List `claims` as a state dict at `path`."""
         found = StateDict(path, self.facts(claims))
         self.state_dicts.append(found)
         self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)
 
-    def _count(self, path: str, claims: dict[str, TensorClaim]) -> None:
+    def _count(self, path: str, claims: dict[str, AnyTensorClaim]) -> None:
         infos = StateDict(path, self.facts(claims))
         self._note(path, "tensors", plural(len(infos), "tensor"), tensors=len(infos), size=infos.size)
 
@@ -142,12 +143,12 @@ class Contents:
             self.entries.append(Entry(path, kind, says, **more))
 
 
-def _module_tensors(top: dict[str, Any]) -> dict[str, TensorClaim]:
+def _module_tensors(top: dict[str, Any]) -> dict[str, AnyTensorClaim]:
     """The keys that `state_dict()` of a pickled module would have, without the module's class.
 
     Source: `torch/nn/modules/module.py`: `_save_to_state_dict` (parameters, then persistent buffers) before children.
     """
-    found: dict[str, TensorClaim] = {}
+    found: dict[str, AnyTensorClaim] = {}
     waiting: list[tuple[str, dict[str, Any], frozenset[int]]] = [("", top, frozenset())]
     visits = 0
     while waiting and visits < MAX_MODULES:
@@ -157,7 +158,7 @@ def _module_tensors(top: dict[str, Any]) -> dict[str, TensorClaim]:
         names = set(_texts(hidden.args[0]) if isinstance(hidden, Call) and hidden.args else _texts(hidden))
         for part in ("_parameters", "_buffers"):
             for name, value in state[part].items():
-                if type(value) is TensorClaim and not (part == "_buffers" and name in names):
+                if type(value) in TENSOR_CLAIMS and not (part == "_buffers" and name in names):
                     found[f"{prefix}{name}"] = value
         children = []
         for name, child in state["_modules"].items():

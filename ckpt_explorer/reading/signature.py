@@ -61,7 +61,7 @@ def recognise(source: Source) -> Format:
     Raises:
         NotACheckpoint: it is something else; the sentence says what, and what to do.
     """
-    start = bytes(source.data[:4096])
+    start = bytes(source.view(0, 4096))
     other = _empty(source) or _git_lfs_pointer(source, start) or _web_page(source, start)
     if other:
         raise NotACheckpoint(other)
@@ -76,14 +76,14 @@ def recognise(source: Source) -> Format:
         raise NotACheckpoint(other)
     if start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5:
         return "pickle"
-    if start[:1] in (b"(", b"]", b"}", b"c") and source.data[-1] == ord("."):
+    if start[:1] in (b"(", b"]", b"}", b"c") and source.view(source.size - 1)[0] == ord("."):
         return "maybe a pickle"  # of protocol 0 or 1, which has no signature: walking it will tell
     raise NotACheckpoint(unrecognised(source))
 
 
 def unrecognised(source: Source) -> Diagnosis:
     """What to say of a file without a signature that is known here."""
-    start = bytes(source.data[:4096])
+    start = bytes(source.view(0, 4096))
     return _zeros(source) or _text(source, start) or _unknown(source, start)
 
 
@@ -119,7 +119,7 @@ def _web_page(source: Source, start: bytes) -> Diagnosis | None:
     notice = source.size < 4096 and _is_text(start) and _QUOTA.search(start)
     if not markup and not notice:
         return None
-    title = _TITLE.search(bytes(source.data[:65536]))
+    title = _TITLE.search(bytes(source.view(0, 65536)))
     named = f' titled "{visible(title[1].decode("utf-8", "replace").strip(), 80)}"' if title else ""
     return Diagnosis(
         "F3",
@@ -161,7 +161,7 @@ def _tensorflow(source: Source, start: bytes) -> Diagnosis | None:
 
 def _zeros(source: Source) -> Diagnosis | None:
     sample = min(source.size, 1 << 20)
-    if any(source.data[:sample]):
+    if any(source.view(0, sample)):
         return None
     return Diagnosis(
         "F7",
@@ -186,7 +186,7 @@ def _text(source: Source, start: bytes) -> Diagnosis | None:
     try:
         kind = (
             "a JSON file"
-            if source.size < 1 << 20 and isinstance(json.loads(bytes(source.data)), dict | list)
+            if source.size < 1 << 20 and isinstance(json.loads(bytes(source.view())), dict | list)
             else "a text file"
         )
     except (ValueError, RecursionError):

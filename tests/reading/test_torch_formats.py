@@ -166,7 +166,9 @@ def test_archives_of_other_kinds_are_named() -> None:
 def test_a_quantised_file_opens_and_is_told_as_such() -> None:
     weight = torch.quantize_per_tensor(torch.arange(4.0), 0.5, 1, torch.qint8)
     opened = open_checkpoint(saved({"w": weight}))
-    assert opened.state_dict.tensor("w").tolist() == weight.int_repr().tolist()
+    assert torch.equal(opened.state_dict.tensor("w").int_repr(), weight.int_repr())
+    assert opened.state_dict.tensor("w").q_scale() == 0.5
+    assert opened.state_dict.dense("w").tolist() == weight.dequantize().tolist()
     assert [diagnosis.id for diagnosis in opened.diagnoses] == ["F16"]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
@@ -51,14 +52,14 @@ def read_safetensors(source: Source) -> tuple[StateDict, dict[str, str]]:
     Raises:
         CorruptCheckpoint: cut short, or a header whose claims do not fit the file.
     """
-    length = int(struct.unpack_from("<Q", source.data)[0])
+    length = int(struct.unpack("<Q", source.view(0, 8))[0])
     if length > MAX_HEADER:
         raise damaged(
             source, f"its header claims {bytes_as_text(length)}, {bytes_as_text(MAX_HEADER)} at most are read"
         )
     if 8 + length > source.size:
         raise cut_short(source, f"its header should have {bytes_as_text(length)}")
-    header = _header(source, bytes(source.data[8 : 8 + length]))
+    header = _header(source, bytes(source.view(8, 8 + length)))
     metadata = header.pop("__metadata__", {})
     body = 8 + length
     rows = {key: _tensor(source, key, row, body) for key, row in header.items()}
@@ -120,8 +121,7 @@ def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, 
     if body + end > source.size:
         lost = body + end - source.size
         raise cut_short(source, f"tensor {shown!r} ends {bytes_as_text(lost)} behind the end of the file")
-    data = source.data
-    storage = Storage(key, end - start, lambda: data[body + start : body + end])
+    storage = Storage(key, end - start, partial(source.view, body + start, body + end))
     return TensorInfo(key, tuple(shape), name, stride, 0, storage), start, end
 
 

@@ -15,7 +15,7 @@ from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.described import Call, Global, PersistentLoad
-from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
+from ckpt_explorer.reading.pickles.pickled import PickledFile, walk_at
 from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.source import Source
@@ -30,12 +30,12 @@ def read_torch_legacy(source: Source) -> PickledFile:
     Raises:
         CorruptCheckpoint: cut short, or what it says of its storages does not fit the bytes.
     """
-    data, position = source.data, 0
+    position = 0
     names: dict[str, Global] = {}
 
     def next_pickle(persistent_load: PersistentLoad = storage_claim) -> Any:
         nonlocal position
-        walked = walk(source, data, position, persistent_load)
+        walked = walk_at(source, position, persistent_load)
         position = walked.position
         names.update(walked.globals)
         return walked.root
@@ -69,13 +69,9 @@ def read_torch_legacy(source: Source) -> PickledFile:
         if missing is not None:
             raise unknown_storage(source, missing.key)
         parts = [(claim.key, *places[claim.key]) for claim in claims]
-        return [Storage(key, size, partial(_part, data, start, size), big_endian) for key, start, size in parts]
+        return [Storage(key, size, partial(source.view, start, start + size), big_endian) for key, start, size in parts]
 
     return PickledFile(root, names, find_storages, "torch.save before PyTorch 1.6 (legacy)")
-
-
-def _part(data: memoryview, start: int, size: int) -> memoryview:
-    return data[start : start + size]
 
 
 def _storage_places(
@@ -96,7 +92,7 @@ def _storage_places(
             )
         if position + 8 > source.size:
             raise cut_short(source, f"{len(keys) - index:,} of {len(keys):,} storages are missing")
-        count = struct.unpack_from("<q", source.data, position)[0]
+        count = struct.unpack("<q", source.view(position, position + 8))[0]
         position += 8
         size = count * ITEM_BYTES[claim.dtype]
         if count < 0 or count != claim.elements:

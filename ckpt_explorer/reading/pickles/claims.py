@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import repeat
 from operator import add, attrgetter, le, mul
 
-from ckpt_explorer.checkpoint import Storage, TensorInfo
-from ckpt_explorer.dtypes import ITEM_BYTES
+from ckpt_explorer.checkpoint import Composed, Storage, TensorInfo
+from ckpt_explorer.dtypes import ITEM_BYTES, PACKED
 from ckpt_explorer.errors import CorruptCheckpoint
-from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim
+from ckpt_explorer.reading.pickles.torch_objects import (
+    MAX_DIMENSIONS,
+    AnyTensorClaim,
+    ComposedClaim,
+    StorageClaim,
+    TensorClaim,
+)
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, shape_as_text, visible
 
-MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 2**62
 """PyTorch counts elements in 64 bits with a sign."""
 
@@ -45,18 +51,39 @@ def _extent(shape: tuple[int, ...], stride: tuple[int, ...]) -> int | None:
 
 
 def tensor_infos(
-    source: Source, find_storages: FindStorages, claims: Mapping[str, TensorClaim]
+    source: Source, find_storages: FindStorages, claims: Mapping[str, AnyTensorClaim]
 ) -> dict[str, TensorInfo]:
-    """The tensors that `claims` describe, as facts. Column by column: row by row takes three times as long.
+    """The tensors that `claims` describe, as facts.
 
     Raises:
         CorruptCheckpoint: a dtype is unknown, a shape impossible, or a tensor reaches beyond its storage.
     """
     if not claims:
         return {}
-    storage_claims, offsets, shapes, strides, dtypes = zip(*claims.values(), strict=True)
-    storages = find_storages(storage_claims)
-    starts = list(map(add, offsets, map(attrgetter("view_offset"), storage_claims)))
+    if set(map(type, claims.values())) == {TensorClaim}:
+        alone: Collection[TensorClaim] = claims.values()  # type: ignore[assignment]
+        return dict(zip(claims, _infos(source, find_storages, claims, alone), strict=True))
+    plain: list[tuple[str, TensorClaim]] = []
+    for key, claim in claims.items():
+        plain.extend([(key, claim)] if isinstance(claim, TensorClaim) else [(key, part) for part in claim.parts])
+    found = iter(_infos(source, find_storages, [key for key, _ in plain], [claim for _, claim in plain]))
+    return {
+        key: next(found)
+        if isinstance(claim, TensorClaim)
+        else _composed(source, key, claim, tuple(next(found) for _ in claim.parts))
+        for key, claim in claims.items()
+    }
+
+
+def _infos(
+    source: Source, find_storages: FindStorages, keys: Collection[str], claims: Collection[TensorClaim]
+) -> list[TensorInfo]:
+    """One fact a claim. Column by column: row by row takes three times as long."""
+    if not claims:
+        return []
+    storage_claims, offsets, shapes, strides, dtypes = zip(*claims, strict=True)
+    storages, view_offsets = _places(find_storages, storage_claims)
+    starts = list(map(add, offsets, view_offsets))
     extents = list(map(_extent, shapes, strides))
     widths = list(map(ITEM_BYTES.get, dtypes))
     if (
@@ -65,23 +92,44 @@ def tensor_infos(
         or min(starts) < 0
         or not all(map(le, map(mul, map(add, starts, extents), widths), map(attrgetter("size"), storages)))
     ):
-        for key, claim, storage in zip(claims, claims.values(), storages, strict=True):
-            _check(source, key, claim, storage)
-    return dict(
-        zip(
-            claims,
-            map(_as_info, zip(claims, shapes, dtypes, strides, starts, storages, strict=True)),
-            strict=True,
-        )
-    )
+        for key, claim, start, storage in zip(keys, claims, starts, storages, strict=True):
+            _check(source, key, claim, start, storage)
+    return list(map(_as_info, zip(keys, shapes, dtypes, strides, starts, storages, repeat(None), strict=False)))
 
 
-def _check(source: Source, key: str, claim: TensorClaim, storage: Storage) -> None:
+def _places(find_storages: FindStorages, claims: tuple[StorageClaim | Storage, ...]) -> tuple[list[Storage], list[int]]:
+    """The storages behind `claims`, and at which element of them each begins; some were found while walking."""
+    if set(map(type, claims)) == {StorageClaim}:
+        return find_storages(claims), list(map(attrgetter("view_offset"), claims))  # type: ignore[arg-type]
+    wanted = [claim for claim in claims if isinstance(claim, StorageClaim)]
+    found = iter(find_storages(wanted) if wanted else ())
+    storages = [next(found) if isinstance(claim, StorageClaim) else claim for claim in claims]
+    return storages, [claim.view_offset if isinstance(claim, StorageClaim) else 0 for claim in claims]
+
+
+def _composed(source: Source, key: str, claim: ComposedClaim, parts: tuple[TensorInfo, ...]) -> TensorInfo:
+    """A tensor made of `parts`, after a check that its shape is one. (What is in the parts is checked when it is made.)"""
+    stride = claim.detail if claim.kind == "meta" else (0,) * len(claim.shape)
+    if claim.dtype not in ITEM_BYTES or _extent(claim.shape, stride) is None:
+        raise _impossible(source, key, TensorClaim(_NO_STORAGE, 0, claim.shape, stride, claim.dtype))
+    storage = parts[0].storage if parts else _NO_STORAGE
+    composed = Composed(claim.kind, parts, claim.detail)
+    return TensorInfo(key, claim.shape, claim.dtype, stride, 0, storage, composed)
+
+
+def _nothing() -> memoryview:
+    return memoryview(b"")
+
+
+_NO_STORAGE = Storage("none", 0, _nothing)
+
+
+def _check(source: Source, key: str, claim: TensorClaim, start: int, storage: Storage) -> None:
     """Refuse the file if this tensor is impossible. (An empty one may lie anywhere.)"""
-    extent, start = _extent(claim.shape, claim.stride), claim.offset + claim.storage.view_offset
+    extent = _extent(claim.shape, claim.stride)
     if extent is None or start < 0 or claim.dtype not in ITEM_BYTES:
         raise _impossible(source, key, claim)
-    end = (start + extent) * ITEM_BYTES[claim.dtype]
+    end = -(-(start + extent) * ITEM_BYTES[claim.dtype] // PACKED.get(claim.dtype, 1))
     if end > storage.size and extent:
         raise damaged(
             source,

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ckpt_explorer.errors import CorruptCheckpoint
+from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.pickles.claims import FindStorages
 from ckpt_explorer.reading.pickles.described import Constructor, Global, PersistentLoad, PickleCutShort, PickleError
 from ckpt_explorer.reading.pickles.grades import asks_for_code
 from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk, walk_pickle
+from ckpt_explorer.reading.pickles.numpy_arrays import with_arrays
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.source import Source
@@ -18,12 +19,17 @@ from ckpt_explorer.reading.sources.source import Source
 
 @dataclass(frozen=True)
 class PickledFile:
-    """The described root object of a file, the globals it names, and where its storages lie."""
+    """The described root object of a file, the globals it names, and where its storages lie.
+
+    `lost` names the storages that a file which was cut short no longer has; their tensors are left out.
+    """
 
     root: Any
     globals: dict[str, Global]
     find_storages: FindStorages
     written_by: str
+    lost: frozenset[str] = frozenset()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 def walk(
@@ -41,7 +47,7 @@ def walk(
             that could do harm (P5).
     """
     try:
-        return walk_pickle(data, constructors, persistent_load, start, shortcut)
+        walked = walk_pickle(data, constructors, persistent_load, start, shortcut)
     except PickleError as error:
         code = asks_for_code(source.name, error.globals)
         if code is not None:
@@ -49,3 +55,23 @@ def walk(
         if isinstance(error, PickleCutShort):
             raise cut_short(source, str(error)) from None
         raise damaged(source, str(error)) from None
+    walked.root = with_arrays(walked.root, walked.globals)
+    return walked
+
+
+def walk_at(
+    source: Source,
+    start: int,
+    persistent_load: PersistentLoad = storage_claim,
+    constructors: Mapping[str, Constructor] = CONSTRUCTORS,
+) -> Walk:
+    """Describe the pickle at byte `start` of a source, whose end nobody knows: of a remote one, in growing parts."""
+    step = source.step
+    while step is not None and start + step < source.size:
+        try:
+            return walk_pickle(source.view(0, start + step), constructors, persistent_load, start)
+        except PickleCutShort:
+            step *= 4
+        except PickleError:
+            break
+    return walk(source, source.view(), start, persistent_load, constructors=constructors)

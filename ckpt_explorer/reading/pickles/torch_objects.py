@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
+
+MAX_DIMENSIONS = 64
 
 STORAGE_DTYPES: dict[str, str] = {
     "FloatStorage": "float32",
@@ -25,6 +29,8 @@ STORAGE_DTYPES: dict[str, str] = {
     "QInt8Storage": "qint8",
     "QUInt8Storage": "quint8",
     "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
     "UntypedStorage": "uint8",
 }
 
@@ -41,11 +47,25 @@ class StorageClaim(NamedTuple):
 class TensorClaim(NamedTuple):
     """What the pickle says of a tensor; nothing of it has been checked yet."""
 
-    storage: StorageClaim
+    storage: StorageClaim | Storage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: str
+
+
+class ComposedClaim(NamedTuple):
+    """What the pickle says of a tensor that is made of others; `kind` and `detail` are those of `Composed`."""
+
+    kind: str
+    parts: tuple[TensorClaim, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    detail: Any = None
+
+
+AnyTensorClaim = TensorClaim | ComposedClaim
+TENSOR_CLAIMS = (TensorClaim, ComposedClaim)
 
 
 def storage_claim(identity: Any) -> StorageClaim | Call:
@@ -82,18 +102,100 @@ def _tensor(arguments: tuple[Any, ...]) -> Any:
 
 
 def tensor_v2(arguments: tuple[Any, ...]) -> Any:
+    if len(arguments) == 7 and arguments[6]:
+        return _with_bits(_tensor(arguments), arguments[6])
     return _tensor(arguments) if len(arguments) >= 4 else NotImplemented
 
 
 def _tensor_v3(arguments: tuple[Any, ...]) -> Any:
-    if len(arguments) < 7 or not isinstance(arguments[6], Global) or arguments[6].module != "torch":
+    if len(arguments) < 7 or not _is_torch_dtype(arguments[6]):
         return NotImplemented
     claim = _tensor(arguments)
-    return claim._replace(dtype=arguments[6].name) if type(claim) is TensorClaim else NotImplemented
+    if type(claim) is not TensorClaim:
+        return NotImplemented
+    typed = claim._replace(dtype=arguments[6].name)
+    return _with_bits(typed, arguments[7]) if len(arguments) > 7 and arguments[7] else typed
+
+
+def _with_bits(claim: Any, metadata: Any) -> Any:
+    """A tensor that is read conjugated or negated (`torch._utils.set_tensor_metadata`)."""
+    if type(claim) is not TensorClaim or not isinstance(metadata, dict):
+        return NotImplemented
+    bits = tuple(name for name in ("conj", "neg") if metadata.get(name) is True)
+    return ComposedClaim("bits", (claim,), claim.shape, claim.dtype, bits) if bits else claim
+
+
+def _is_torch_dtype(name: Any) -> bool:
+    return isinstance(name, Global) and name.module == "torch" and name.name in ITEM_BYTES
 
 
 def _first_if_tensor(arguments: tuple[Any, ...]) -> Any:
-    return arguments[0] if arguments and type(arguments[0]) is TensorClaim else NotImplemented
+    return arguments[0] if arguments and type(arguments[0]) in TENSOR_CLAIMS else NotImplemented
+
+
+def _sparse(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_sparse_tensor(layout, (indices, values, size[, is_coalesced]))`, or with two kinds of indices."""
+    if len(arguments) != 2 or not isinstance(arguments[0], str) or type(arguments[1]) is not tuple:
+        return NotImplemented
+    layout, data = arguments
+    count = {"sparse_coo": 2, "sparse_csr": 3, "sparse_csc": 3, "sparse_bsr": 3, "sparse_bsc": 3}.get(layout)
+    if count is None or len(data) not in (count + 1, count + 1 + (layout == "sparse_coo")):
+        return NotImplemented
+    parts, shape = data[:count], data[count]
+    if any(type(part) is not TensorClaim for part in parts) or not _whole_numbers(shape):
+        return NotImplemented
+    coalesced = data[3] if layout == "sparse_coo" and len(data) == 4 and isinstance(data[3], bool) else None
+    return ComposedClaim(layout, parts, shape, parts[-1].dtype, coalesced)
+
+
+def _layout(arguments: tuple[Any, ...]) -> Any:
+    """`torch.serialization._get_layout("torch.sparse_coo")`: the layout's own name."""
+    if len(arguments) == 1 and isinstance(arguments[0], str) and arguments[0].startswith("torch."):
+        return arguments[0].removeprefix("torch.")
+    return NotImplemented
+
+
+def _nested(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_nested_tensor(buffer, sizes, strides, offsets)`: a batch of tensors of different sizes."""
+    if len(arguments) != 4 or any(type(part) is not TensorClaim for part in arguments):
+        return NotImplemented
+    buffer, sizes = arguments[:2]
+    dimensions = sizes.shape[1] if len(sizes.shape) == 2 and 0 <= sizes.shape[1] <= MAX_DIMENSIONS else 0
+    return ComposedClaim("nested", arguments, (sizes.shape[0] if sizes.shape else 0, *[0] * dimensions), buffer.dtype)
+
+
+def _quantised(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_qtensor(storage, offset, size, stride, (scheme, scale, zero point[, axis]), ...)`."""
+    claim = _tensor(arguments) if len(arguments) >= 5 else NotImplemented
+    if type(claim) is not TensorClaim or type(arguments[4]) is not tuple or not arguments[4]:
+        return NotImplemented
+    scheme, *values = arguments[4]
+    name = scheme.name if isinstance(scheme, Global) and scheme.module == "torch" else ""
+    if name == "per_tensor_affine" and len(values) == 2 and all(type(value) in (int, float) for value in values):
+        return ComposedClaim("per_tensor_affine", (claim,), claim.shape, claim.dtype, (float(values[0]), values[1]))
+    if name.startswith("per_channel_affine") and len(values) == 3 and type(values[2]) is int:
+        tensors = all(type(value) is TensorClaim for value in values[:2])
+        if tensors and 0 <= values[2] < len(claim.shape):
+            return ComposedClaim("per_channel_affine", (claim, *values[:2]), claim.shape, claim.dtype, values[2])
+    return claim
+
+
+def _meta(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_meta_tensor_no_storage(dtype, size, stride, requires_grad)`: a shape that never had values."""
+    if len(arguments) < 3 or not _is_torch_dtype(arguments[0]):
+        return NotImplemented
+    if not _whole_numbers(arguments[1]) or not _whole_numbers(arguments[2]):
+        return NotImplemented
+    return ComposedClaim("meta", (), arguments[1], arguments[0].name, arguments[2])
+
+
+def _moved(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: written for a device without storages."""
+    if len(arguments) != 4 or type(arguments[0]) is not TensorClaim or not _is_torch_dtype(arguments[1]):
+        return NotImplemented
+    if arguments[1].name == arguments[0].dtype:
+        return arguments[0]
+    return ComposedClaim("cast", (arguments[0],), arguments[0].shape, arguments[1].name)
 
 
 def _subclass(arguments: tuple[Any, ...]) -> Any:
@@ -101,7 +203,10 @@ def _subclass(arguments: tuple[Any, ...]) -> Any:
     if len(arguments) < 3 or not isinstance(arguments[0], Global) or type(arguments[2]) is not tuple:
         return NotImplemented
     constructor = arguments[0].constructor
-    return constructor(arguments[2]) if constructor and constructor is not _subclass else NotImplemented
+    if constructor is None or constructor is _subclass:
+        return NotImplemented
+    made = constructor(arguments[2])
+    return made if type(made) in TENSOR_CLAIMS else NotImplemented
 
 
 def _size(arguments: tuple[Any, ...]) -> Any:
@@ -142,7 +247,12 @@ CONSTRUCTORS: dict[str, Constructor] = {
     "torch._utils._rebuild_tensor": tensor_v2,
     "torch._utils._rebuild_tensor_v2": tensor_v2,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_qtensor": tensor_v2,
+    "torch._utils._rebuild_qtensor": _quantised,
+    "torch._utils._rebuild_sparse_tensor": _sparse,
+    "torch._utils._rebuild_nested_tensor": _nested,
+    "torch._utils._rebuild_meta_tensor_no_storage": _meta,
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _moved,
+    "torch.serialization._get_layout": _layout,
     "torch._utils._rebuild_parameter": _first_if_tensor,
     "torch._utils._rebuild_parameter_with_state": _first_if_tensor,
     "torch._tensor._rebuild_from_type_v2": _subclass,

@@ -1,77 +1,75 @@
-"""Source: a path or an upload as one run of bytes that is never copied."""
+"""Source: a path, an upload or an address as one run of bytes of which only what is asked for is read."""
 
 from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
-from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis, NotACheckpoint, SourceError
+from ckpt_explorer.errors import SourceError
 from ckpt_explorer.text import visible
 
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are done and their number in all; whoever wants to abandon the work raises in it."""
 
-@dataclass(frozen=True)
+
 class Source:
-    """A file's name and its bytes: mapped from disk, or the buffer that an upload arrived in."""
+    """A file's name and its bytes: mapped from disk, the buffer that an upload arrived in, or a part of either.
 
-    name: str
-    data: memoryview = field(repr=False)
-    path: Path | None = None
+    Bytes are asked for by place (`view`), so that a source behind a network can fetch just those.
+    """
+
+    step: int | None = None
+    """How many bytes to ask for at once where the end of what is wanted is not known; None: all, they are here."""
+
+    def __init__(self, name: str, data: memoryview, path: Path | None = None) -> None:
+        self.name = name
+        self.path = path
+        self._data = data
 
     @property
     def size(self) -> int:
         """Bytes in the file."""
-        return len(self.data)
+        return len(self._data)
+
+    def view(self, start: int = 0, stop: int | None = None) -> memoryview:
+        """The bytes from `start` to before `stop` (the end, by default), as a view that is never copied.
+
+        Like a slice, it is shorter where the file ends before.
+        """
+        return self._data[start:stop]
+
+    def part(self, start: int, stop: int, name: str) -> Source:
+        """A run of these bytes as a source of its own: a file that lies in this one as it is."""
+        return Source(name, self.view(start, stop), self.path)
 
 
 def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | None = None) -> Source:
-    """The source behind a path or a buffer. A path is memory-mapped, so nothing is read yet.
+    """The source behind the path of a file or a buffer. A path is memory-mapped, so nothing is read yet.
 
     Raises:
-        SourceError: no such file, a folder, or no right to read it.
-        NotACheckpoint: a folder that was a checkpoint (F13), or parts of one (F15).
+        SourceError: no such file, a device, or no right to read it.
     """
     if isinstance(given, bytes | memoryview):
         return Source(name or "upload", memoryview(given).toreadonly())
     path = Path(given)
     shown = visible(str(path))
     try:
-        if path.is_dir():
-            raise _folder(path)
         if not path.is_file() and path.exists():
             raise SourceError(f"{shown} is a device or a pipe: give a file.")
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if size else memoryview(b"")
+            return Source(name or path.name, mapped(file.fileno()), path)
     except FileNotFoundError:
         raise SourceError(f"There is no file {shown}: check the path, or drop the file on the page.") from None
     except PermissionError:
         raise SourceError(f"{shown} may not be read by this user: change its permissions.") from None
     except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{shown} can't be read: {getattr(error, 'strerror', None) or 'the name is not valid'}."
-        ) from None
-    return Source(name or path.name, data, path)
+        why = getattr(error, "strerror", None) or "the name is not valid"
+        raise SourceError(f"{shown} can't be read: {why}.") from None
 
 
-def _folder(path: Path) -> CheckpointExplorerError:
-    """Which folder is this? Some are checkpoints that were unpacked, or whose parts belong together."""
-    shown = visible(str(path))
-    if (path / "data.pkl").is_file():
-        return NotACheckpoint(
-            Diagnosis(
-                "F13",
-                f"{shown} is a checkpoint that was unpacked: a folder with data.pkl in it",
-                "give the file it was unpacked from, or zip the folder itself without compression (zip -0 -r).",
-            )
-        )
-    if next(path.glob("*.distcp"), None) or next(path.glob("mp_rank_*"), None):
-        return NotACheckpoint(
-            Diagnosis(
-                "F15",
-                f"{shown} is a folder of a distributed checkpoint, whose parts hold the weights in pieces",
-                "put them together first (zero_to_fp32.py, or torch.distributed.checkpoint's dcp_to_torch).",
-            )
-        )
-    return SourceError(f"{shown} is a folder: give the checkpoint file in it.")
+def mapped(descriptor: int) -> memoryview:
+    """The bytes of an open file, read-only, mapped into memory: none is read before it is looked at."""
+    size = os.fstat(descriptor).st_size
+    return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)) if size else memoryview(b"")

@@ -55,11 +55,11 @@ class ZipDirectory:
         self._checked: set[str] = set()
 
     def _read(self, source: Source) -> dict[str, Record]:
-        data, start, size, count = _directory_position(source)
+        start, size, count = _directory_position(source)
         unpack, as_record = _CENTRAL.unpack_from, _as_record
         if count > MAX_ENTRIES or count * _CENTRAL.size > size:
             raise damaged(source, f"its directory claims {count:,} records in {bytes_as_text(size)}")
-        raw, position = bytes(data[start : start + size]), 0
+        raw, position = bytes(source.view(start, start + size)), 0
         records: dict[str, Record] = {}
         for _ in range(count):
             if position + _CENTRAL.size > size:
@@ -89,28 +89,36 @@ class ZipDirectory:
         Raises:
             CorruptCheckpoint: header, size or CRC do not fit, or the record is larger than `limit`.
         """
-        name, data = visible(record.name), self.source.data
-        magic, _, flags, method, _, _, _, _, _, name_size, extra_size = _LOCAL.unpack_from(data, record.header)
-        start = record.header + 30 + name_size + extra_size
-        said = str(data[record.header + 30 : record.header + 30 + name_size], "utf-8", "replace")
-        if magic != b"PK\x03\x04" or said != record.name or method != record.method:
-            raise damaged(self.source, f"record {name!r} is another in its own header than in the directory")
-        if flags & 1 or record.flags & 1:
-            raise damaged(self.source, f"record {name!r} is encrypted")
-        if start + record.packed > len(data):
-            raise damaged(self.source, f"record {name!r} would reach beyond the end of the file")
+        name, source = visible(record.name), self.source
+        start = self.position(record)
         if limit is not None and record.size > limit:
             raise damaged(
                 self.source,
                 f"record {name!r} claims {bytes_as_text(record.size)}, {bytes_as_text(limit)} at most are read",
             )
-        packed = data[start : start + record.packed]
-        content = self._unpacked(record, packed)
+        content = self._unpacked(record, source.view(start, start + record.packed))
         if record.crc and record.name not in self._checked:
             if zlib.crc32(content) != record.crc:
                 raise wrong_checksum(self.source, record.name)
             self._checked.add(record.name)
         return content
+
+    def position(self, record: Record) -> int:
+        """The byte of the archive at which a record's content begins, after a check of its local header."""
+        name, source = visible(record.name), self.source
+        header = source.view(record.header, record.header + _LOCAL.size)
+        if len(header) < _LOCAL.size:
+            raise damaged(source, f"record {name!r} begins beyond the end of the file")
+        magic, _, flags, method, _, _, _, _, _, name_size, extra_size = _LOCAL.unpack(header)
+        start = record.header + _LOCAL.size + int(name_size) + int(extra_size)
+        said = str(source.view(record.header + _LOCAL.size, start - extra_size), "utf-8", "replace")
+        if magic != b"PK\x03\x04" or said != record.name or method != record.method:
+            raise damaged(source, f"record {name!r} is another in its own header than in the directory")
+        if flags & 1 or record.flags & 1:
+            raise damaged(source, f"record {name!r} is encrypted")
+        if start + record.packed > source.size:
+            raise damaged(source, f"record {name!r} would reach beyond the end of the file")
+        return start
 
     def first_bytes(self, record: Record, count: int) -> memoryview:
         """The first `count` bytes of a record, checked like all of them."""
@@ -139,26 +147,27 @@ class ZipDirectory:
         return memoryview(content)
 
 
-def _directory_position(source: Source) -> tuple[memoryview, int, int, int]:
-    """The file's bytes, where its directory starts, its size, and the number of its records."""
-    data = source.data
+def _directory_position(source: Source) -> tuple[int, int, int]:
+    """Where the file's directory starts, its size, and the number of its records."""
     tail_start = max(0, source.size - _END.size)
-    if bytes(data[tail_start : tail_start + 4]) != b"PK\x05\x06":  # a comment follows, of 64 KiB at most
+    if bytes(source.view(tail_start, tail_start + 4)) != b"PK\x05\x06":  # a comment follows, of 64 KiB at most
         tail_start = max(0, source.size - _END.size - 65_535)
-    at = bytes(data[tail_start:]).rfind(b"PK\x05\x06")
+    at = bytes(source.view(tail_start)).rfind(b"PK\x05\x06")
     if at < 0 or tail_start + at + _END.size > source.size:
         raise cut_short(source, "it begins as a zip archive, as torch.save writes it, but its end is missing", "F4")
     end = tail_start + at
-    _, _, _, _, count, size, start, _ = _END.unpack_from(data, end)
-    if end >= 20 and bytes(data[end - 20 : end - 16]) == b"PK\x06\x07":
-        _, _, end64, _ = _LOCATOR64.unpack_from(data, end - 20)
-        if end64 + _END64.size > end or bytes(data[end64 : end64 + 4]) != b"PK\x06\x06":
+    _, _, _, _, count, size, start, _ = _END.unpack(source.view(end, end + _END.size))
+    locator = bytes(source.view(max(end - _LOCATOR64.size, 0), end))
+    if locator[:4] == b"PK\x06\x07" and len(locator) == _LOCATOR64.size:
+        _, _, end64, _ = _LOCATOR64.unpack(locator)
+        found = source.view(end64, end64 + _END64.size)
+        if end64 + _END64.size > end or bytes(found[:4]) != b"PK\x06\x06":
             raise damaged(source, "the record of its large directory is not where it should be")
-        _, _, _, _, _, _, _, count, size, start = _END64.unpack_from(data, end64)
+        _, _, _, _, _, _, _, count, size, start = _END64.unpack(found)
         end = end64
     if start + size != end:
         raise damaged(source, "its directory is not where its end record says")
-    return data, start, size, count
+    return start, size, count
 
 
 def _zip64_sizes(source: Source, name: str, extra: bytes, full: int, packed: int, header: int) -> tuple[int, int, int]:
