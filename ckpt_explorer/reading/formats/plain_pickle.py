@@ -15,6 +15,7 @@ from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.errors import CheckpointExplorerError
 from ckpt_explorer.reading.formats.torch_legacy import read_torch_legacy
 from ckpt_explorer.reading.formats.torch_zip import read_torch_zip
+from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.described import Global
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, StorageClaim
@@ -23,18 +24,20 @@ from ckpt_explorer.reading.sources.source import Source
 LOAD_FROM_BYTES = "torch.storage._load_from_bytes"
 
 
-def read_plain_pickle(source: Source, start: int = 0) -> PickledFile:
+def read_plain_pickle(source: Source, start: int = 0, nested: NestedFiles | None = None) -> PickledFile:
     """Describe a plain pickle; its arrays and tensors are views of the file where it holds their bytes as they are.
+
+    Several pickles of one file share `nested`, so that their storages have one name each.
 
     Raises:
         CorruptCheckpoint: cut short, or not a pickle that can be described.
     """
-    found = _Nested(source)
+    found = nested or NestedFiles(source)
     walked = walk(source, source.view(), start, constructors={**CONSTRUCTORS, LOAD_FROM_BYTES: found.storage})
     return PickledFile(walked.root, {**walked.globals, **found.globals}, found.storages, "pickle.dump")
 
 
-class _Nested:
+class NestedFiles:
     """The storages that lie in a pickle as whole files of torch's in byte strings."""
 
     def __init__(self, source: Source) -> None:
@@ -43,6 +46,10 @@ class _Nested:
         self.places: dict[str, Storage] = {}
 
     def storages(self, claims: Sequence[StorageClaim]) -> list[Storage]:
+        """Where the storages of `claims` lie; a name that a pickle made up leads nowhere."""
+        missing = next((claim for claim in claims if claim.key not in self.places), None)
+        if missing is not None:
+            raise unknown_storage(self.source, missing.key)
         return [self.places[claim.key] for claim in claims]
 
     def storage(self, arguments: tuple[Any, ...]) -> Any:
