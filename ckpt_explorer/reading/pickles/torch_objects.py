@@ -255,6 +255,8 @@ CONSTRUCTORS: dict[str, Constructor] = {
     "torch.serialization._get_layout": _layout,
     "torch._utils._rebuild_parameter": _first_if_tensor,
     "torch._utils._rebuild_parameter_with_state": _first_if_tensor,
+    "torch.nn.parameter.Parameter": _first_if_tensor,  # as torch before 0.4 pickled them
+    "torch.autograd.variable.Variable": _first_if_tensor,
     "torch._tensor._rebuild_from_type_v2": _subclass,
     "torch._tensor._rebuild_from_type": _subclass,
     "torch.Size": _size,
