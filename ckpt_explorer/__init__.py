@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ckpt_explorer.errors import CheckpointExplorerError
     from ckpt_explorer.evidence import check_values, trust
     from ckpt_explorer.export import write_state_dict
+    from ckpt_explorer.integrity import Integrity, verify
     from ckpt_explorer.loading import LoadedModel, LoadReport, available_devices, load
     from ckpt_explorer.proposal import Proposal, propose
     from ckpt_explorer.reading import open_checkpoint
@@ -39,6 +40,7 @@ _HOMES = {
     "errors": ("CheckpointExplorerError",),
     "evidence": ("check_values", "trust"),
     "export": ("write_state_dict",),
+    "integrity": ("Integrity", "verify"),
     "loading": ("LoadReport", "LoadedModel", "available_devices", "load"),
     "proposal": ("Proposal", "propose"),
     "reading": ("open_checkpoint",),
@@ -53,6 +55,7 @@ __all__ = [
     "Candidate",
     "Checkpoint",
     "CheckpointExplorerError",
+    "Integrity",
     "KeyPair",
     "LoadReport",
     "LoadedModel",
@@ -80,6 +83,7 @@ __all__ = [
     "suggest",
     "suggest_rules",
     "trust",
+    "verify",
     "write_state_dict",
 ]
 

@@ -14,6 +14,9 @@ from ckpt_explorer.text import visible
 if TYPE_CHECKING:
     import torch
 
+    from ckpt_explorer.reading.sources.records import Records
+    from ckpt_explorer.reading.sources.source import Source
+
 
 class Storage(NamedTuple):
     """A run of bytes in the file that one or more tensors are views of.
@@ -128,10 +131,18 @@ GlobalKind = Literal["tensor", "data", "code"]
 
 @dataclass(frozen=True)
 class GlobalName:
-    """Something the file asks to import, and how far that goes: a tensor's parts, harmless data, or code."""
+    """Something the file asks to import, how far that goes (a tensor's parts, harmless data, or code), and what it would do."""
 
     name: str
     kind: GlobalKind
+    says: str = ""
+
+
+class Part(NamedTuple):
+    """One file of a checkpoint: its bytes, and its records where the format keeps checksums of them."""
+
+    source: Source
+    records: Records | None
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened file. Its tensors stay in the file; `close` lets go of it."""
+    """An opened file. Its tensors stay in the file; `close` lets go of it.
+
+    `members` are the checkpoints of an archive, and `member` the one that was opened. `lost` are the keys of a broken
+    file whose bytes are gone.
+    """
 
     name: str
     format: str
@@ -160,6 +175,10 @@ class Checkpoint:
     globals: tuple[GlobalName, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
     written_by: str | None = None
+    members: tuple[str, ...] = ()
+    member: str = ""
+    lost: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     on_close: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     @property

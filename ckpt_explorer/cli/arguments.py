@@ -40,6 +40,9 @@ def parser(command: str | None = None) -> OneLineParser:
 
 def _inspect(command: argparse.ArgumentParser) -> None:
     command.add_argument("--state-dict", metavar="PATH", help="list the tensors of the state dict at this dotted path")
+    command.add_argument(
+        "--verify", action="store_true", help="look at every byte: checksums, sha256, holes; exit 1 when one is wrong"
+    )
 
 
 def _convert(command: argparse.ArgumentParser) -> None:
@@ -55,7 +58,12 @@ def _predict(command: argparse.ArgumentParser) -> None:
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", help="the checkpoint")
+    command.add_argument("file", metavar="FILE", help="the checkpoint: a file, a folder, or an address")
+    command.add_argument("--member", metavar="NAME", help="which file of an archive or a folder that holds several")
+    command.add_argument("--salvage", action="store_true", help="open what is left of a file that was cut short")
+    command.add_argument(
+        "--fetch-all", action="store_true", help="fetch all of a remote file whose server sends no parts"
+    )
     command.add_argument("--json", action="store_true", help="write JSON, and only JSON, to standard output")
 
 

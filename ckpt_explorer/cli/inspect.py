@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from typing import Any
 
 from ckpt_explorer.checkpoint import Checkpoint, Entry, StateDict
 from ckpt_explorer.cli.journey import opened
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
+from ckpt_explorer.integrity import Integrity, verify
 from ckpt_explorer.suggestion import Candidate, identify
 from ckpt_explorer.text import bytes_as_text, plural, shape_as_text
 
@@ -18,25 +20,43 @@ def run(arguments: Namespace) -> int:
     """Carry out `inspect`; returns the exit status."""
     checkpoint = opened(arguments)
     candidates = identify(checkpoint.state_dict)
+    integrity = verify(checkpoint, _progress) if arguments.verify else None
     if arguments.json:
-        write_json(as_json(arguments.file, checkpoint, candidates))
+        write_json(as_json(arguments.file, checkpoint, candidates, integrity))
     else:
-        _write(checkpoint, candidates)
-    return 0
+        _write(checkpoint, candidates, integrity)
+    return 0 if integrity is None or integrity.is_whole else 1
 
 
-def as_json(file: str, checkpoint: Checkpoint, candidates: tuple[Candidate, ...]) -> dict[str, Any]:
-    """The answer of `inspect --json`; the selected state dict's tensors are among the entries."""
+def _progress(done: int, total: int) -> None:
+    """A line on a terminal that is written over; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        end = "\n" if done >= total else "\r"
+        sys.stderr.write(f"{bytes_as_text(done)} of {bytes_as_text(total)} checked{end}")
+
+
+def as_json(
+    file: str, checkpoint: Checkpoint, candidates: tuple[Candidate, ...], integrity: Integrity | None = None
+) -> dict[str, Any]:
+    """The answer of `inspect --json`; the selected state dict's tensors are among the entries.
+
+    With `integrity`, what was found in it is there too, and the file's sha256 in its place.
+    """
+    found = integrity.diagnoses(checkpoint.name) if integrity else ()
+    verified = {"sha256": integrity.sha256, "integrity": integrity.as_json()} if integrity else {}
+    inside = {"member": checkpoint.member, "members": list(checkpoint.members)} if checkpoint.members else {}
     return {
         "file": file,
         "format": checkpoint.format,
         "size": checkpoint.size,
+        **verified,
+        **inside,
         "written_by": checkpoint.written_by,
         "state_dicts": [_state_dict(row, checkpoint) for row in checkpoint.state_dicts],
         "entries": [*map(_entry, checkpoint.entries), *_tensors(checkpoint.state_dict)],
-        "globals": [{"name": row.name, "kind": row.kind} for row in checkpoint.globals],
+        "globals": [{"name": row.name, "kind": row.kind, "says": row.says} for row in checkpoint.globals],
         "architectures": [candidate.as_json() for candidate in candidates],
-        "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in checkpoint.diagnoses],
+        "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in (*checkpoint.diagnoses, *found)],
     }
 
 
@@ -67,17 +87,24 @@ def _tensors(state_dict: StateDict) -> list[dict[str, Any]]:
     ]
 
 
-def _write(checkpoint: Checkpoint, candidates: tuple[Candidate, ...]) -> None:
+def _write(checkpoint: Checkpoint, candidates: tuple[Candidate, ...], integrity: Integrity | None) -> None:
     write_line(
         f"{checkpoint.name}: {checkpoint.format}, {bytes_as_text(checkpoint.size)}, written by {checkpoint.written_by}"
     )
     for diagnosis in checkpoint.diagnoses:
         write_line(f"! {diagnosis}")
+    if integrity is not None:
+        write_heading("Is it whole?")
+        write_line(f"  {integrity.says}")
+        if integrity.sha256:
+            write_line(f"  sha256 {integrity.sha256}")
+        for diagnosis in integrity.diagnoses(checkpoint.name):
+            write_line(f"! {diagnosis}")
     write_heading("What it holds")
     write_table((entry.path, entry.kind, entry.says) for entry in checkpoint.entries)
     if checkpoint.globals:
         write_heading("What it would have imported; none of it was")
-        write_table((row.kind, row.name) for row in checkpoint.globals)
+        write_table((row.kind, row.name, row.says) for row in checkpoint.globals)
     write_heading("Which networks it could be")
     if not candidates:
         write_line("  no residual stages were found")

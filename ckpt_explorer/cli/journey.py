@@ -17,7 +17,9 @@ from ckpt_explorer.text import visible
 
 def opened(arguments: Namespace) -> Checkpoint:
     """The checkpoint of the arguments, with the state dict that they name selected."""
-    checkpoint = open_checkpoint(arguments.file)
+    checkpoint = open_checkpoint(
+        arguments.file, member=arguments.member, salvage=arguments.salvage, fetch_all=arguments.fetch_all
+    )
     return checkpoint.select(arguments.state_dict) if arguments.state_dict is not None else checkpoint
 
 

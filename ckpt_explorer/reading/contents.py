@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
+from ckpt_explorer.reading.optimizers import OptimizerState, optimizer_state
 from ckpt_explorer.reading.pickles.described import Call, Global, InertDict, TupleKey
 from ckpt_explorer.reading.pickles.torch_objects import (
     TENSOR_CLAIMS,
@@ -22,12 +23,14 @@ MAX_MODULES = 100_000
 
 MAX_DEPTH = 100
 MAX_NAME = 300
+MAX_VERSIONS = 3
 
 TensorFacts = Callable[[dict[str, AnyTensorClaim]], dict[str, TensorInfo]]
 
 _NOT_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|sched\w*|lr_sched\w*|scaler|amp|loops|callbacks|momentum_buffer|grads?)([._]|$)", re.IGNORECASE
 )
+_VERSION = re.compile(r"([A-Za-z][\w-]*?)[-_.]version")
 _COPIES = re.compile(r"ema|averag|shadow|momentum|teacher|target|polyak|swa", re.IGNORECASE)
 
 
@@ -40,6 +43,7 @@ class Contents:
         self.state_dicts: list[StateDict] = []
         self.entries: list[Entry] = []
         self.left_out = 0
+        self.versions: list[str] = []
         self._walk(root)
 
     def _walk(self, root: Any) -> None:
@@ -79,6 +83,11 @@ class Contents:
             self._note(path, *_scalar(node))
 
     def _mapping(self, path: str, node: dict[Any, Any], weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        optimizer = optimizer_state(node)
+        if optimizer is not None:
+            self._optimizer(path or "(top)", optimizer)
+            return
+        self._note_versions(path, node)
         tensors = {
             key if type(key) is str else _key_as_text(key): value
             for key, value in node.items()
@@ -97,6 +106,23 @@ class Contents:
                     name = _key_as_text(key)[:MAX_NAME]
                     below = f"{path}.{name}" if path else name
                     yield below, value, kept and not _NOT_WEIGHTS.search(name)
+
+    def _optimizer(self, path: str, found: OptimizerState) -> None:
+        """An optimizer is one line, and one a group: what it keeps of each parameter is counted, not listed."""
+        infos = StateDict(path, self.facts(found.tensors))
+        self._note(path, "optimizer", found.says, tensors=len(infos), size=infos.size)
+        for number, (settings, count) in enumerate(found.groups):
+            shown = ", ".join(f"{name} {_scalar(value)[1]}" for name, value in settings.items())
+            self._note(f"{path}.param_groups.{number}", "settings", f"{shown or 'none'}; {plural(count, 'parameter')}")
+
+    def _note_versions(self, path: str, node: dict[Any, Any]) -> None:
+        """Trainers write their own version into the file: `pytorch-lightning_version`, `mmengine_version`."""
+        if path.count(".") > 1 or len(self.versions) >= MAX_VERSIONS:
+            return
+        for key, value in node.items():
+            named = _VERSION.fullmatch(key) if isinstance(key, str) and len(key) < MAX_NAME else None
+            if named and isinstance(value, str) and re.match(r"\d+\.\d", value):
+                self.versions.append(f"{named[1]} {visible(value, 40)}")
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
         nested = [(index, value) for index, value in enumerate(node) if isinstance(value, dict | list | tuple | Call)]
@@ -194,6 +220,8 @@ def _scalar(value: Any) -> tuple[str, str]:
         return "name", f"{visible(str(value))}, not imported"
     if isinstance(value, StorageClaim):
         return "storage", f"{visible(value.key)}, {plural(value.elements, 'element')}"
+    if type(value) is tuple and len(value) <= 8:
+        return "list", f"({', '.join(_scalar(part)[1] for part in value if not isinstance(part, tuple))})"
     if isinstance(value, InertDict | dict):
         return "dict", plural(len(value), "entry", "entries")
     return "object", visible(getattr(value, "name", type(value).__name__))

@@ -8,70 +8,71 @@ import struct
 from typing import Literal
 
 from ckpt_explorer.errors import Diagnosis, NotACheckpoint
+from ckpt_explorer.reading.foreign import foreign_format, is_tensorflow
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.sources.unpacked import COMPRESSIONS
 from ckpt_explorer.text import bytes_as_text, visible
 
-Format = Literal["torch zip", "torch legacy", "safetensors", "pickle", "maybe a pickle"]
+Format = Literal[
+    "zip", "torch legacy", "safetensors", "pickle", "maybe a pickle", "npy", "tar", "gzip", "bzip2", "xz"
+]  # fmt: skip
 
 LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")
 """LONG1 of 0x1950a86a20f9469cfc6c, the first object of a legacy file. Source: `torch/serialization.py` MAGIC_NUMBER."""
 
-_OTHER_FORMATS: tuple[tuple[int, bytes, str, str], ...] = (
-    (
-        0,
-        b"\x89HDF\r\n\x1a\n",
-        "an HDF5 file, as Keras saves models",
-        "open it with h5py or Keras, and save its weights for PyTorch",
-    ),
-    (0, b"GGUF", "a GGUF file for llama.cpp", "open it with a GGUF tool; there is no ResNet in it"),
-    (4, b"TFL3", "a TensorFlow Lite model", "open it with TensorFlow Lite"),
-    (0, b"\x93NUMPY", "a single NumPy array (.npy)", "load it with numpy.load; a state dict needs one array a key"),
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", "give the checkpoint here, and pictures on the Predict page"),
-    (0, b"\xff\xd8\xff", "a JPEG picture", "give the checkpoint here, and pictures on the Predict page"),
-    (0, b"GIF8", "a GIF picture", "give the checkpoint here, and pictures on the Predict page"),
-    (8, b"WEBP", "a WebP picture", "give the checkpoint here, and pictures on the Predict page"),
-    (0, b"BM", "a BMP picture", "give the checkpoint here, and pictures on the Predict page"),
-    (0, b"%PDF-", "a PDF document", "give the checkpoint file"),
-    (0, b"\x1f\x8b", "a gzip archive", "unpack it with gunzip, and give the file inside"),
-    (0, b"BZh", "a bzip2 archive", "unpack it with bunzip2, and give the file inside"),
-    (0, b"\xfd7zXZ\x00", "an xz archive", "unpack it with unxz, and give the file inside"),
-    (0, b"(\xb5/\xfd", "a Zstandard archive", "unpack it with unzstd, and give the file inside"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it, and give the file inside"),
-    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it, and give the file inside"),
-    (257, b"ustar", "a tar archive", "unpack it with tar -xf, and give the checkpoint inside"),
-    (0, b"\x7fELF", "a Linux program", "give the checkpoint file"),
-    (0, b"MZ", "a Windows program", "give the checkpoint file"),
-    (0, b"SQLite format 3\x00", "an SQLite database", "give the checkpoint file"),
-    (0, b"Obj\x01", "an Avro file", "give the checkpoint file"),
-    (0, b"PAR1", "a Parquet table", "give the checkpoint file"),
-    (0, b"ARROW1", "an Arrow file", "give the checkpoint file"),
-)
+_LEGACY = re.compile(rb"\A\x80[\0-\x05](\x95.{8})?" + re.escape(LEGACY_MAGIC), re.DOTALL)
+"""A legacy file's first bytes: the protocol, from protocol 4 on a frame, and the magic number."""
 
-_TENSORFLOW_NAME = re.compile(r"(\.data-\d{5}-of-\d{5}|\.ckpt(-\d+)?\.(index|meta))$|^(saved_model\.pb)$")
-_LFS = re.compile(rb"\Aversion https://git-lfs[^\n]*\n(?:.*\n)*?oid sha256:([0-9a-f]{8})[0-9a-f]*\nsize (\d{1,18})\n?")
+LEGACY_MAGIC_AS_TEXT = re.compile(rb"\A(\x80[\0\1])?L119547037146038801333356L?\n\.")
+"""The same as protocols 0 and 1 write it."""
+
+STARTS: dict[Format, tuple[int, bytes]] = {
+    "npy": (0, b"\x93NUMPY"),
+    "tar": (257, b"ustar"),
+    "gzip": (0, COMPRESSIONS["gzip"]),
+    "bzip2": (0, COMPRESSIONS["bzip2"]),
+    "xz": (0, COMPRESSIONS["xz"]),
+}
+"""Formats that are told by some bytes at one place."""
+
+START = 40_000
+"""How many of a file's first bytes are looked at."""
+
+_LFS = re.compile(
+    rb"\Aversion https://git-lfs[^\n]*\n(?:.*\n)*?oid sha256:([0-9a-f]{8})[0-9a-f]*\r?\nsize (\d{1,18})\r?\n?"
+)
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,200})", re.IGNORECASE)
-_QUOTA = re.compile(
-    rb"quota exceeded|can't scan this file for viruses|virus scan|access denied|not found", re.IGNORECASE
+_MARKUP = re.compile(
+    rb"<(!doctype|html|head|body|\?xml|!--|script|meta|title|error|div|p|h1|center|iframe|br|a|pre|table)\b",
+    re.IGNORECASE,
+)
+_NOTICE = re.compile(
+    rb"quota exceeded|can't scan this file for viruses|virus scan|access denied|not found|accessdenied|forbidden|"
+    rb"rate limit|too many requests|moved permanently|unauthorized|please log ?in|sign in|\AHTTP/\d",
+    re.IGNORECASE,
 )
 
 
 def recognise(source: Source) -> Format:
-    """The format of a checkpoint, from its first bytes.
+    """The format of a file that may hold weights, from its first bytes.
 
     Raises:
         NotACheckpoint: it is something else; the sentence says what, and what to do.
     """
-    start = bytes(source.view(0, 4096))
+    start = bytes(source.view(0, START))
     other = _empty(source) or _git_lfs_pointer(source, start) or _web_page(source, start)
     if other:
         raise NotACheckpoint(other)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "torch zip"
-    if _looks_like_safetensors(source, start):
+        return "zip"
+    if _looks_like_safetensors(start, source.size):
         return "safetensors"
-    if start[:1] == b"\x80" and start[2:].startswith(LEGACY_MAGIC):
+    if _LEGACY.match(start) or LEGACY_MAGIC_AS_TEXT.match(start):
         return "torch legacy"
-    other = _known_format(source, start) or _tensorflow(source, start)
+    for kind, (offset, magic) in STARTS.items():
+        if start[offset : offset + len(magic)] == magic:
+            return kind
+    other = known_format(source)
     if other:
         raise NotACheckpoint(other)
     if start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5:
@@ -79,6 +80,33 @@ def recognise(source: Source) -> Format:
     if start[:1] in (b"(", b"]", b"}", b"c") and source.view(source.size - 1)[0] == ord("."):
         return "maybe a pickle"  # of protocol 0 or 1, which has no signature: walking it will tell
     raise NotACheckpoint(unrecognised(source))
+
+
+def may_hold_weights(start: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins with `start` is worth opening: for choosing among many."""
+    kinds = (start[offset : offset + len(magic)] == magic for offset, magic in STARTS.values())
+    pickled = start[:1] == b"\x80" and len(start) > 2 and start[1] <= 5
+    old = start[:2] in (b"(d", b"(l", b"}q", b"cc", b"]q") or LEGACY_MAGIC_AS_TEXT.match(start) is not None
+    return start[:4] == b"PK\x03\x04" or pickled or old or any(kinds) or _looks_like_safetensors(start, size)
+
+
+def known_format(source: Source) -> Diagnosis | None:
+    """What a file is that begins as another program's files do, or as a pointer or a page; None for any other."""
+    start = bytes(source.view(0, START))
+    early = _git_lfs_pointer(source, start) or _web_page(source, start)
+    if early:
+        return early
+    if is_tensorflow(source.name, start, bytes(source.view(max(source.size - 8, 0)))):
+        return Diagnosis(
+            "F8",
+            _says(source, "part of a TensorFlow checkpoint"),
+            "read its variables with TensorFlow by the common prefix of its files, transpose the kernels (HWIO to OIHW), and save them with PyTorch.",
+        )
+    other = foreign_format(start)
+    if other is None:
+        return None
+    what, step = other
+    return Diagnosis("F17", _says(source, f"{what}, no PyTorch checkpoint"), f"{step}.")
 
 
 def unrecognised(source: Source) -> Diagnosis:
@@ -102,9 +130,10 @@ def _empty(source: Source) -> Diagnosis | None:
 
 
 def _git_lfs_pointer(source: Source, start: bytes) -> Diagnosis | None:
-    if not start.startswith(b"version https://git-lfs"):
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text.startswith((b"version https://git-lfs", b"version https://hawser")):
         return None
-    found = _LFS.match(start)
+    found = _LFS.match(text)
     real = f"; the real file has {bytes_as_text(int(found[2]))} and sha256 {found[1].decode()}…" if found else ""
     return Diagnosis(
         "F2",
@@ -114,12 +143,13 @@ def _git_lfs_pointer(source: Source, start: bytes) -> Diagnosis | None:
 
 
 def _web_page(source: Source, start: bytes) -> Diagnosis | None:
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        start = start[: len(start) // 2 * 2].decode("utf-16", "replace").encode()
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    markup = re.match(rb"<(!doctype|html|head|body|\?xml|!--|script|meta|title|error)\b", text, re.IGNORECASE)
-    notice = source.size < 4096 and _is_text(start) and _QUOTA.search(start)
-    if not markup and not notice:
+    notice = source.size < 8192 and _is_text(start[:4096]) and not text.startswith(b"{") and _NOTICE.search(start)
+    if not _MARKUP.match(text) and not notice:
         return None
-    title = _TITLE.search(bytes(source.view(0, 65536)))
+    title = _TITLE.search(start)
     named = f' titled "{visible(title[1].decode("utf-8", "replace").strip(), 80)}"' if title else ""
     return Diagnosis(
         "F3",
@@ -128,44 +158,23 @@ def _web_page(source: Source, start: bytes) -> Diagnosis | None:
     )
 
 
-def _looks_like_safetensors(source: Source, start: bytes) -> bool:
-    if source.size < 10 or start[8:9] not in (b"{", b" "):
+def _looks_like_safetensors(start: bytes, size: int) -> bool:
+    if size < 10 or start[8:9] not in (b"{", b" "):
         return False
     length = int(struct.unpack_from("<Q", start)[0])
-    return 2 <= length <= 100_000_000 and bytes(start[8:]).lstrip()[:1] == b"{"
-
-
-def _known_format(source: Source, start: bytes) -> Diagnosis | None:
-    for offset, magic, what, step in _OTHER_FORMATS:
-        if start[offset : offset + len(magic)] == magic:
-            return Diagnosis("F17", _says(source, f"{what}, no PyTorch checkpoint"), f"{step}.")
-    if b"onnx" in start[:64].lower() or (start[:1] == b"\x08" and b"pytorch" in start[:64] and b"\x12" in start[:4]):
-        return Diagnosis(
-            "F17",
-            _says(source, "an ONNX model, no PyTorch checkpoint"),
-            "open it with onnxruntime, or export the state dict again.",
-        )
-    return None
-
-
-def _tensorflow(source: Source, start: bytes) -> Diagnosis | None:
-    pointer = start.startswith(b"model_checkpoint_path:")
-    if not pointer and not _TENSORFLOW_NAME.search(source.name):
-        return None
-    return Diagnosis(
-        "F8",
-        _says(source, "part of a TensorFlow checkpoint"),
-        "read its variables with TensorFlow by the common prefix of its files, transpose the kernels (HWIO to OIHW), and save them with PyTorch.",
-    )
+    return 2 <= length <= 100_000_000 and start[8:].lstrip()[:1] == b"{"
 
 
 def _zeros(source: Source) -> Diagnosis | None:
+    """F7: nothing but one byte again and again, at the start and in the middle."""
     sample = min(source.size, 1 << 20)
-    if any(source.view(0, sample)):
+    first = bytes(source.view(0, sample))
+    if first != first[:1] * sample or sample < 64:
         return None
+    what = "zero bytes" if not any(first) else f"the byte 0x{first[0]:02x} again and again"
     return Diagnosis(
         "F7",
-        _says(source, f"nothing but zero bytes at its start ({bytes_as_text(source.size)})"),
+        _says(source, f"nothing but {what} at its start ({bytes_as_text(source.size)})"),
         "the download was only reserved on disk; fetch it again.",
     )
 

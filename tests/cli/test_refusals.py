@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 REFUSED = [
     ("inspect {folder}/absent.pth", "absent.pth"),
-    ("inspect {folder}", ""),
+    ("inspect {folder} --member absent.pth", "holds no absent.pth"),
     ("inspect {folder}/page.pth", "page.pth"),
     ("inspect {folder}/empty.pth", "empty.pth"),
     ("inspect {file} --state-dict nowhere", "nowhere"),

@@ -30,17 +30,18 @@ def test_a_name_with_a_zero_byte_is_refused() -> None:
         open_checkpoint("a\0b")
 
 
-def test_a_folder_is_told_for_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is a folder"):
+def test_a_folder_without_a_checkpoint_is_told_for_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="a folder without a checkpoint .it is empty"):
         open_checkpoint(tmp_path)
-    (tmp_path / "data.pkl").write_bytes(b"")
-    with pytest.raises(NotACheckpoint, match="was unpacked"):
+    (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (tmp_path / "dog.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    with pytest.raises(SourceError, match=r"it holds cat\.jpg, dog\.jpg"):
         open_checkpoint(tmp_path)
 
 
-def test_parts_of_a_distributed_checkpoint_are_told_as_such(tmp_path: Path) -> None:
+def test_parts_of_a_distributed_checkpoint_without_their_metadata_are_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "__0_0.distcp").write_bytes(b"")
-    with pytest.raises(NotACheckpoint, match="put them together") as refused:
+    with pytest.raises(NotACheckpoint, match="give the whole folder") as refused:
         open_checkpoint(tmp_path)
     assert refused.value.diagnosis.id == "F15"
 

@@ -132,16 +132,6 @@ def test_old_tensors_with_four_arguments_are_read() -> None:
     assert opened.state_dict.tensor("w").tolist() == [[2.0, 3.0], [4.0, 5.0]]
 
 
-def test_a_torchscript_archive_is_named() -> None:
-    made = io.BytesIO(saved(TENSORS))
-    with zipfile.ZipFile(made, "a") as more:
-        more.writestr("archive/constants.pkl", b"\x80\x02).")
-        more.writestr("archive/code/__torch__.py", b"class Net(Module): pass")
-    id_, says = refusal(made.getvalue())
-    assert id_ == "F11"
-    assert "state dict" in says
-
-
 def test_archives_of_other_kinds_are_named() -> None:
     def holding(*names: str) -> bytes:
         file = io.BytesIO()
@@ -151,10 +141,9 @@ def test_archives_of_other_kinds_are_named() -> None:
         return file.getvalue()
 
     for names, word in {
-        ("a.npy", "b.npy"): "NumPy archive",
         ("model.weights.h5",): "Keras",
         ("[Content_Types].xml",): "office",
-        ("run/model.pth", "notes.txt"): "unpack it",
+        ("run/model.pth", "notes.txt"): "it holds run/model.pth, notes.txt",
         ("notes.txt",): "without a checkpoint",
         (): "empty",
     }.items():

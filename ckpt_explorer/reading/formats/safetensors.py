@@ -9,7 +9,7 @@ import json
 import struct
 from collections import Counter
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
@@ -43,11 +43,27 @@ DTYPES: dict[str, str] = {
     "U8": "uint8",
     "BOOL": "bool",
     "C64": "complex64",
+    "F4": "float4_e2m1fn_x2",
+    "F6_E2M3": "uint8",
+    "F6_E3M2": "uint8",
 }
+"""torch's names. It has no type of 6 bits: such tensors are given as the bytes they are packed in."""
+
+_BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
 
 
-def read_safetensors(source: Source) -> tuple[StateDict, dict[str, str]]:
-    """The one state dict of a safetensors file, and its metadata.
+class SafetensorsFile(NamedTuple):
+    """The one state dict of a safetensors file, its metadata, and the keys whose bytes are missing."""
+
+    state_dict: StateDict
+    metadata: dict[str, str]
+    lost: tuple[str, ...] = ()
+
+
+def read_safetensors(source: Source, salvage: bool = False) -> SafetensorsFile:
+    """Describe a safetensors file from its header.
+
+    With `salvage`, the tensors of a file that breaks off are left out where they are not whole.
 
     Raises:
         CorruptCheckpoint: cut short, or a header whose claims do not fit the file.
@@ -63,9 +79,18 @@ def read_safetensors(source: Source) -> tuple[StateDict, dict[str, str]]:
     metadata = header.pop("__metadata__", {})
     body = 8 + length
     rows = {key: _tensor(source, key, row, body) for key, row in header.items()}
-    _check_order(source, rows, body)
+    end = _checked_end(source, rows)
+    lost = tuple(key for key, (_, _, stop) in rows.items() if body + stop > source.size)
+    if lost and not salvage:
+        raise cut_short(
+            source,
+            f"tensor {visible(lost[0])!r} ends {bytes_as_text(body + rows[lost[0]][2] - source.size)} behind the end of the file",
+        )
+    if not lost and body + end != source.size:
+        raise damaged(source, f"{source.size - body - end:,} bytes behind its last tensor belong to nothing")
     texts = {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
-    return StateDict("", {key: info for key, (info, _, _) in rows.items()}), texts
+    kept = {key: info for key, (info, _, _) in rows.items() if key not in set(lost)}
+    return SafetensorsFile(StateDict("", kept), texts, lost)
 
 
 def _header(source: Source, raw: bytes) -> dict[str, Any]:
@@ -112,17 +137,25 @@ def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, 
         )
     start, end = place
     name = DTYPES[dtype]
+    shape = _in_bytes(source, key, shape, dtype)
     stride, elements = _contiguous(shape)
     if end - start != elements * ITEM_BYTES[name]:
         raise damaged(
             source,
             f"tensor {shown!r} needs {bytes_as_text(elements * ITEM_BYTES[name])} for its shape, and its place has {end - start:,} bytes",
         )
-    if body + end > source.size:
-        lost = body + end - source.size
-        raise cut_short(source, f"tensor {shown!r} ends {bytes_as_text(lost)} behind the end of the file")
     storage = Storage(key, end - start, partial(source.view, body + start, body + end))
     return TensorInfo(key, tuple(shape), name, stride, 0, storage), start, end
+
+
+def _in_bytes(source: Source, key: str, shape: list[int], dtype: str) -> list[int]:
+    """The shape as torch has it: elements of less than a byte lie several in one, along the last dimension."""
+    if dtype not in _BITS:
+        return shape
+    bits = _BITS[dtype] * (shape[-1] if shape else 1)
+    if bits % 8:
+        raise damaged(source, f"tensor {visible(key)!r} of {dtype} does not fill whole bytes")
+    return [*shape[:-1], bits // 8]
 
 
 def _contiguous(shape: list[int]) -> tuple[tuple[int, ...], int]:
@@ -134,13 +167,12 @@ def _contiguous(shape: list[int]) -> tuple[tuple[int, ...], int]:
     return tuple(stride), elements
 
 
-def _check_order(source: Source, rows: dict[str, tuple[TensorInfo, int, int]], body: int) -> None:
-    """The format allows neither overlaps nor holes, so that nothing can hide between tensors."""
+def _checked_end(source: Source, rows: dict[str, tuple[TensorInfo, int, int]]) -> int:
+    """Where the last tensor ends. The format allows neither overlaps nor holes, so that nothing can hide between tensors."""
     end = 0
     for info, start, stop in sorted(rows.values(), key=lambda row: (row[1], row[2])):
         if start != end:
             what = "overlaps another" if start < end else "leaves a hole before it"
             raise damaged(source, f"tensor {visible(info.key)!r} {what} in the file")
         end = stop
-    if body + end != source.size:
-        raise damaged(source, f"{source.size - body - end:,} bytes behind its last tensor belong to nothing")
+    return end

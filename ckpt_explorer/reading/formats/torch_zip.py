@@ -10,14 +10,15 @@ from operator import attrgetter, mul
 
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
-from ckpt_explorer.errors import Diagnosis, NotACheckpoint
+from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
 from ckpt_explorer.reading.pickles.torch_objects import StorageClaim
 from ckpt_explorer.reading.refusals import damaged
+from ckpt_explorer.reading.sources.records import STORED, Record, Records
 from ckpt_explorer.reading.sources.source import Source
-from ckpt_explorer.reading.sources.zip_directory import STORED, Record, ZipDirectory
+from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
 from ckpt_explorer.text import listed, visible
 
 MAX_PICKLE = 512 << 20
@@ -27,35 +28,38 @@ SMALL_PICKLE = 8 << 20
 
 _as_storage: Callable[[tuple[object, ...]], Storage] = partial(tuple.__new__, Storage)
 
-_WEIGHTS = re.compile(r"\.(pth|pt|ckpt|th|bin|safetensors|tar|pkl)$", re.IGNORECASE)
-
 
 def read_torch_zip(source: Source) -> PickledFile:
     """Describe a torch zip archive: reads its directory and its pickle, and no storage.
 
     Raises:
-        NotACheckpoint: a zip archive of another kind (TorchScript, NumPy, Keras, a document, an archive to unpack).
-        CorruptCheckpoint: cut short, or its records contradict one another.
+        CorruptCheckpoint: cut short, no pickle in it, or its records contradict one another.
     """
     directory = ZipDirectory(source)
-    record = _pickle_record(source, directory)
+    pickle = pickle_record(directory)
+    if pickle is None:
+        raise damaged(source, "it is a zip archive without the pickle of a checkpoint")
+    return read_torch_records(directory, pickle)
+
+
+def read_torch_records(records: Records, record: Record, salvage: bool = False) -> PickledFile:
+    """Describe what torch.save wrote as `record` and the records around it, in an archive or in an unpacked one.
+
+    With `salvage`, storages that are not there are `lost` instead of a refusal.
+
+    Raises:
+        CorruptCheckpoint: the pickle can't be described, or a record contradicts it.
+    """
     top = record.name.removesuffix("data.pkl")
-    if f"{top}constants.pkl" in directory.records:
-        raise NotACheckpoint(
-            Diagnosis(
-                "F11",
-                f"{visible(source.name)} is a TorchScript archive, which holds code beside its weights",
-                "save its state dict with torch.save(model.state_dict(), ...), and give that file.",
-            )
-        )
-
-    find_storages = partial(_storages, directory, f"{top}data/", _says_big_endian(directory, top))
-    pickle = directory.read(record, MAX_PICKLE if record.method == STORED else MAX_UNPACKED_PICKLE)
-    walked = walk(source, bytes(pickle) if len(pickle) < SMALL_PICKLE else pickle, shortcut=tensor_shortcut())
-    return PickledFile(walked.root, walked.globals, find_storages, "torch.save since PyTorch 1.6 (zip)")
+    pickle = records.read(record, MAX_PICKLE if record.method == STORED else MAX_UNPACKED_PICKLE)
+    content = bytes(pickle) if len(pickle) < SMALL_PICKLE else pickle
+    walked = walk(records.source, content, shortcut=tensor_shortcut())
+    find_storages = partial(storages_in, records, f"{top}data/", says_big_endian(records, top))
+    here = frozenset(name.removeprefix(f"{top}data/") for name in records.records) if salvage else None
+    return PickledFile(walked.root, walked.globals, find_storages, _writer(records, top), records=records, here=here)
 
 
-def _storages(directory: ZipDirectory, folder: str, big_endian: bool, claims: Sequence[StorageClaim]) -> list[Storage]:
+def storages_in(directory: Records, folder: str, big_endian: bool, claims: Sequence[StorageClaim]) -> list[Storage]:
     """The records in `folder` that `claims` name, each checked to be as large as claimed."""
     keys, dtypes, elements, _ = zip(*claims, strict=True)
     found = [directory.records.get(folder + key) for key in keys]
@@ -73,44 +77,65 @@ def _storages(directory: ZipDirectory, folder: str, big_endian: bool, claims: Se
     return list(map(_as_storage, zip(names, sizes, reads, repeat(big_endian), strict=False)))
 
 
-def _pickle_record(source: Source, directory: ZipDirectory) -> Record:
-    """The archive's `data.pkl`, in whatever folder it lies: people unpack and re-zip these files."""
-    names = [name for name in directory.records if name == "data.pkl" or name.endswith("/data.pkl")]
+def pickle_record(records: Records) -> Record | None:
+    """The archive's `data.pkl`, in whatever folder it lies: people unpack and re-zip these files. None where it has none.
+
+    Raises:
+        CorruptCheckpoint: it has several.
+    """
+    names = [name for name in records.records if name == "data.pkl" or name.endswith("/data.pkl")]
     names = [name for name in names if not name.startswith("__MACOSX/")]
     if not names:
-        raise NotACheckpoint(_other_archive(source, directory))
+        return None
     depth = min(name.count("/") for name in names)
     shallow = [name for name in names if name.count("/") == depth]
     if len(shallow) > 1:
-        raise damaged(source, f"it has {len(shallow)} pickles where a checkpoint has one: {listed(shallow)}")
-    return directory.records[shallow[0]]
+        raise damaged(records.source, f"it has {len(shallow)} pickles where a checkpoint has one: {listed(shallow)}")
+    return records.records[shallow[0]]
 
 
-def _says_big_endian(directory: ZipDirectory, top: str) -> bool:
-    record = directory.records.get(f"{top}byteorder")
-    return record is not None and bytes(directory.read(record, 64)).strip() == b"big"
-
-
-def _other_archive(source: Source, directory: ZipDirectory) -> Diagnosis:
-    names, shown = list(directory.records), visible(source.name)
-    inside = [name for name in names if _WEIGHTS.search(name)]
-    if inside:
-        return Diagnosis(
-            "F17", f"{shown} is a zip archive with {listed(inside)} in it", "unpack it, and give that file."
-        )
-    if names and all(name.endswith(".npy") for name in names):
-        return Diagnosis(
-            "F17",
-            f"{shown} is a NumPy archive (.npz) of {len(names):,} arrays",
-            "convert its arrays to tensors under their names, and torch.save them.",
-        )
-    if any(name.endswith((".weights.h5", "keras_metadata.pb")) for name in names):
-        return Diagnosis("F17", f"{shown} is a Keras model", "open it with Keras, and save its weights for PyTorch.")
-    if "[Content_Types].xml" in names:
-        return Diagnosis("F17", f"{shown} is an office document", "give the checkpoint file.")
-    held = f"it holds {listed(names)}" if names else "it is empty"
-    return Diagnosis(
-        "F17",
-        f"{shown} is a zip archive without a checkpoint: {held}",
-        "give the file that torch.save or safetensors wrote.",
+def was_packed_by_hand(records: Records, record: Record) -> bool:
+    """Whether somebody unpacked and re-zipped it: torch compresses nothing, and never leaves out `version`."""
+    top = record.name.removesuffix("data.pkl")
+    return f"{top}version" not in records.records or any(
+        row.method != STORED for name, row in records.records.items() if name.startswith(top)
     )
+
+
+_WRITERS = (
+    (".storage_alignment", "2.7 or later"),
+    (".data/serialization_id", "2.1 or later"),
+    ("byteorder", "2.1 or later"),
+)
+"""Records, by the version of PyTorch whose torch.save first wrote them."""
+
+
+def _writer(records: Records, top: str) -> str:
+    """Which PyTorch wrote it, as far as its records tell."""
+    version = next((version for name, version in _WRITERS if f"{top}{name}" in records.records), "1.6 to 2.0")
+    return f"torch.save of PyTorch {version} (zip)"
+
+
+def says_big_endian(records: Records, top: str) -> bool:
+    record = records.records.get(f"{top}byteorder")
+    return record is not None and bytes(records.read(record, 64)).strip() == b"big"
+
+
+_OTHER_ARCHIVES: tuple[tuple[str, str, str], ...] = (
+    (r"(\.weights\.h5|keras_metadata\.pb|^metadata\.json$.*^config\.json$)", "a Keras model", "open it with Keras, and save its weights for PyTorch"),
+    (r"^\[Content_Types\]\.xml$", "an office document", "give the checkpoint file"),
+    (r"^(META-INF/MANIFEST\.MF|AndroidManifest\.xml)$", "a Java or Android program", "give the checkpoint file"),
+    (r"^(.*/)?Manifest\.json$.*\.mlmodel$", "a Core ML model", "open it with coremltools; the weights are best taken from the PyTorch checkpoint it was made of"),
+    (r"^(.*/)?saved_model\.pb$", "a TensorFlow SavedModel", "read its variables with TensorFlow, transpose the kernels (HWIO to OIHW), and save them with PyTorch"),
+)  # fmt: skip
+"""Archives that are known by the names in them: a pattern for those names, one a line; what it is; what to do."""
+
+
+def other_archive(directory: Records) -> Diagnosis | None:
+    """What to say of a zip archive that is some other program's; None for one of files that may be anything."""
+    names, shown = list(directory.records), visible(directory.source.name)
+    joined = "\n".join(names[:1000])
+    for pattern, what, step in _OTHER_ARCHIVES:
+        if re.search(pattern, joined, re.MULTILINE | re.DOTALL):
+            return Diagnosis("F17", f"{shown} is {what}, no PyTorch checkpoint", f"{step}.")
+    return None

@@ -29,14 +29,15 @@ class PickleCutShort(PickleError):
 
 
 class Global:
-    """The name of something the file asks to import. It never is."""
+    """The name of something the file asks to import. It never is. `given` is what its first call would have got."""
 
-    __slots__ = ("constructor", "module", "name")
+    __slots__ = ("constructor", "given", "module", "name")
 
     def __init__(self, module: str, name: str, constructor: Constructor | None = None) -> None:
         self.module = module
         self.name = name
         self.constructor = constructor
+        self.given: Any = None
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"

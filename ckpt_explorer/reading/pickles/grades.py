@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from ckpt_explorer.checkpoint import GlobalKind, GlobalName
 from ckpt_explorer.errors import Diagnosis
@@ -98,10 +99,16 @@ def can_do_harm(name: str) -> bool:
     return parts[0] in _STANDARD_LIBRARY
 
 
-def graded(names: Iterable[str]) -> tuple[GlobalName, ...]:
-    """The file's imports, graded, code first."""
+_SAYS = {"tensor": "a part of a tensor", "data": "a plain value or a container", "code": ""}
+
+
+def graded(names: Collection[str], would: Mapping[str, str] = MappingProxyType({})) -> tuple[GlobalName, ...]:
+    """The file's imports, graded, code first; `would` says what those of grade `code` would have done."""
     order = {"code": 0, "data": 1, "tensor": 2}
-    rows = [GlobalName(visible(name), global_kind(name)) for name in names]
+    rows = [
+        GlobalName(visible(name), kind, would.get(name, _SAYS[kind]))
+        for name, kind in zip(names, map(global_kind, names), strict=True)
+    ]
     return tuple(sorted(rows, key=lambda row: order[row.kind]))
 
 
@@ -121,8 +128,16 @@ def diagnoses_of_globals(file: str, names: Iterable[str], whole_model: bool) -> 
     """What is to be said of the file's imports: one row each of the catalogue's P group, the gravest first."""
     code = [name for name in names if global_kind(name) == "code"]
     data = [name for name in names if global_kind(name) == "data"]
-    unknown = [name for name in code if not can_do_harm(name)]
+    unknown = [name for name in code if not can_do_harm(name) and not name.startswith("__torch__.")]
     found = [asks_for_code(file, code)]
+    if any(name.startswith(("dill.", "cloudpickle.")) for name in code):
+        found.append(
+            Diagnosis(
+                "P6",
+                f"{visible(file)} was saved with dill or cloudpickle, which put functions into the file as code",
+                "its weights were read without that code; save the state dict with torch.save.",
+            )
+        )
     if whole_model:
         found.append(
             Diagnosis(
@@ -161,7 +176,16 @@ def diagnoses_of_globals(file: str, names: Iterable[str], whole_model: bool) -> 
             Diagnosis(
                 "P1",
                 f"NumPy values lie beside the weights ({listed(numbers)})",
-                "they are harmless; torch.load wants torch.serialization.add_safe_globals for them.",
+                f"they are harmless; torch.load takes them after torch.serialization.add_safe_globals([{_safe_globals(numbers)}]).",
             )
         )
     return tuple(diagnosis for diagnosis in found if diagnosis)
+
+
+def _safe_globals(names: list[str]) -> str:
+    """The names as code: NumPy 2 calls `numpy.core` `numpy._core`, and a file of either version names its own."""
+    import_names = [
+        name.replace("numpy.core.", "numpy._core.") for name in names if name.rpartition(".")[2] != "scalar"
+    ]
+    scalars = ["numpy._core.multiarray.scalar"] if len(import_names) < len(names) else []
+    return ", ".join(visible(name, 80) for name in (*scalars, *import_names)[:6])

@@ -279,10 +279,13 @@ class Walk:
     def call(self, callee: Any, arguments: Any) -> Any:
         """The description of `callee(*arguments)`: ours where the table knows it, else an inert Call."""
         self.count_object()
-        if type(callee) is Global and callee.constructor is not None and type(arguments) is tuple:
-            described = callee.constructor(arguments)
-            if described is not NotImplemented:
-                return described
+        if type(callee) is Global:
+            if callee.constructor is not None and type(arguments) is tuple:
+                described = callee.constructor(arguments)
+                if described is not NotImplemented:
+                    return described
+            if callee.given is None:
+                callee.given = arguments
         return Call(callee, arguments)
 
     def persistent(self, identity: Any) -> Any:

@@ -14,6 +14,7 @@ from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk, walk_pick
 from ckpt_explorer.reading.pickles.numpy_arrays import with_arrays
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
+from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 
 
@@ -21,15 +22,17 @@ from ckpt_explorer.reading.sources.source import Source
 class PickledFile:
     """The described root object of a file, the globals it names, and where its storages lie.
 
-    `lost` names the storages that a file which was cut short no longer has; their tensors are left out.
+    `records` are the parts that have checksums. `here` names the storages that a file which was cut short still has,
+    where only those are wanted; None where all are.
     """
 
     root: Any
     globals: dict[str, Global]
     find_storages: FindStorages
     written_by: str
-    lost: frozenset[str] = frozenset()
     diagnoses: tuple[Diagnosis, ...] = ()
+    records: Records | None = None
+    here: frozenset[str] | None = None
 
 
 def walk(

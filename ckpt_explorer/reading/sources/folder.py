@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ckpt_explorer.errors import SourceError
 from ckpt_explorer.reading.sources.source import Source, source_of
@@ -14,13 +15,31 @@ MAX_FILES = 20_000
 MAX_DEPTH = 6
 
 
+PEEKED = 4096
+"""Bytes that tell what kind of file it is."""
+
+
+class Peek(NamedTuple):
+    """The first bytes of a file, and its size in bytes."""
+
+    start: bytes
+    size: int
+
+
 class Folder:
     """A name, and the files in it by their path within it, each opened when it is first asked for."""
 
-    def __init__(self, name: str, files: Mapping[str, Callable[[], Source]], kind: str = "folder") -> None:
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, Callable[[], Source]],
+        kind: str = "folder",
+        peek: Callable[[str], Peek] | None = None,
+    ) -> None:
         self.name = name
         self.kind = kind
         self._files = files
+        self._peek = peek
         self._opened: dict[str, Source] = {}
 
     def __contains__(self, file: str) -> bool:
@@ -44,6 +63,13 @@ class Folder:
             self._opened[file] = self._files[file]()
         return self._opened[file]
 
+    def peek(self, file: str) -> Peek:
+        """The first bytes of a file and its size, without unpacking what is packed. Raises what `open` raises."""
+        if self._peek is not None:
+            return self._peek(file)
+        source = self.open(file)
+        return Peek(bytes(source.view(0, PEEKED)), source.size)
+
     def beside(self, file: str, other: str) -> str | None:
         """The path of `other` as `file` would name it: in the same folder, never outside; None where there is none."""
         path = PurePosixPath(other)
@@ -53,8 +79,9 @@ class Folder:
         return found if found in self._files else None
 
 
-def folder_at(path: Path, within: Path | None = None) -> Folder:
-    """The folder at `path` on disk. Files that lead out of `within`, by links, are left out.
+def folder_at(path: Path, within: Path | None = None, deep: bool = True) -> Folder:
+    """The folder at `path` on disk. Files that lead out of `within`, by links, are left out, and without `deep` those in
+    folders of it.
 
     Raises:
         SourceError: it may not be read, or holds more than MAX_FILES files.
@@ -66,7 +93,7 @@ def folder_at(path: Path, within: Path | None = None) -> Folder:
 
     for top, folders, names in os.walk(path, onerror=refuse):
         here = Path(top)
-        if len(here.relative_to(path).parts) >= MAX_DEPTH:
+        if not deep or len(here.relative_to(path).parts) >= MAX_DEPTH:
             folders.clear()
         folders.sort()
         for name in sorted(names):

@@ -10,9 +10,9 @@ import struct
 import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from ckpt_explorer.reading.refusals import cut_short, damaged, wrong_checksum
+from ckpt_explorer.reading.sources.records import DEFLATED, STORED, Record
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
@@ -25,22 +25,9 @@ _LARGE = 0xFFFFFFFF
 """In place of a size that stands in the zip64 extra field."""
 _LOCAL = struct.Struct("<4s5H3I2H")
 
-STORED, DEFLATED = 0, 8
 MAX_ENTRIES = 1_000_000
 MAX_RATIO = 1040
 """Deflate can't shrink more than 1032 times; a larger claim is a lie."""
-
-
-class Record(NamedTuple):
-    """One file of the archive, as the central directory claims."""
-
-    name: str
-    method: int
-    flags: int
-    crc: int
-    packed: int
-    size: int
-    header: int
 
 
 _as_record: Callable[[tuple[object, ...]], Record] = partial(tuple.__new__, Record)
