@@ -31,6 +31,7 @@ _DATA: dict[str, str] = {
     "numpy._core.numeric": "_frombuffer",
     "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
     "torch": "device Generator",
+    "torch.jit._pickle": "build_intlist build_doublelist build_boollist build_tensorlist build_tensor_from_id restore_type_tag",
     "torch.serialization": "_get_layout",
     "torch.torch_version": "TorchVersion",
     "builtins": "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range",
