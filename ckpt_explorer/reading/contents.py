@@ -88,11 +88,7 @@ class Contents:
             self._optimizer(path or "(top)", optimizer)
             return
         self._note_versions(path, node)
-        tensors = {
-            key if type(key) is str else _key_as_text(key): value
-            for key, value in node.items()
-            if type(value) in TENSOR_CLAIMS
-        }
+        tensors = _tensors_by_text(node)
         kept = weights and not any(isinstance(key, Call) for key in node)
         if tensors and kept:
             self._take(path, tensors)
@@ -125,6 +121,9 @@ class Contents:
                 self.versions.append(f"{named[1]} {visible(value, 40)}")
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
+        if weights and _is_weights_without_names(node, at_the_top=not path):
+            self._take(path, {str(index): value for index, value in enumerate(node)})
+            return
         nested = [(index, value) for index, value in enumerate(node) if isinstance(value, dict | list | tuple | Call)]
         plain = [value for value in node[:8] if not isinstance(value, dict | list | tuple | Call)]
         shown = ", ".join(_scalar(value)[1] for value in plain)
@@ -195,9 +194,29 @@ def _module_tensors(top: dict[str, Any]) -> dict[str, AnyTensorClaim]:
     return found
 
 
+def _is_weights_without_names(node: list[Any] | tuple[Any, ...], at_the_top: bool) -> bool:
+    """Whether a list is one of weights, as Theano's users dumped them: all tensors, and not just a history of numbers."""
+    tensors = len(node) > 1 and all(type(value) in TENSOR_CLAIMS for value in node)
+    return tensors and (at_the_top or any(len(value.shape) > 1 for value in node))
+
+
+def _tensors_by_text(node: dict[Any, Any]) -> dict[str, AnyTensorClaim]:
+    """The tensors of a mapping by how their keys read. Two keys that read the same (`1` and `"1"`) are told apart."""
+    if set(map(type, node)) == {str}:
+        return {key: value for key, value in node.items() if type(value) in TENSOR_CLAIMS}
+    found: dict[str, AnyTensorClaim] = {}
+    for key, value in node.items():
+        if type(value) in TENSOR_CLAIMS:
+            text = _key_as_text(key)
+            found[text if text not in found else f"{text} ({type(key).__name__} {len(found)})"] = value
+    return found
+
+
 def _key_as_text(key: Any) -> str:
-    """How a key of a mapping reads; two keys that read the same (`1` and `"1"`) do not occur in a state dict."""
-    return str(key) if isinstance(key, str | int | float | TupleKey) else "?"
+    """How a key of a mapping reads."""
+    if isinstance(key, bytes):
+        return key.decode("latin-1")
+    return str(key) if isinstance(key, str | int | float | TupleKey | None) else "?"
 
 
 def _texts(values: Any) -> Iterable[str]:

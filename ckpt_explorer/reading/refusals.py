@@ -36,6 +36,17 @@ def cut_short(source: Source, where: str, id: str = "F5") -> CorruptCheckpoint: 
     )
 
 
+def too_large(source: Source, what: str) -> CorruptCheckpoint:
+    """The refusal of a file whose objects are more than this program describes."""
+    return CorruptCheckpoint(
+        Diagnosis(
+            "F14",
+            f"{visible(source.name)} was not described to its end: {what}, and no state dict needs that",
+            "give the file with the weights alone; this one may be a data set, or made to do harm.",
+        )
+    )
+
+
 def wrong_checksum(source: Source, record: str) -> CorruptCheckpoint:
     """The refusal of a record whose bytes are not those that were written."""
     return CorruptCheckpoint(

@@ -43,7 +43,7 @@ _LFS = re.compile(
 )
 _TITLE = re.compile(rb"<title[^>]*>\s*([^<]{1,200})", re.IGNORECASE)
 _MARKUP = re.compile(
-    rb"<(!doctype|html|head|body|\?xml|!--|script|meta|title|error|div|p|h1|center|iframe|br|a|pre|table)\b",
+    rb"<(!--|(!doctype|html|head|body|\?xml|script|meta|title|error|div|p|h1|center|iframe|br|a|pre|table)\b)",
     re.IGNORECASE,
 )
 _NOTICE = re.compile(

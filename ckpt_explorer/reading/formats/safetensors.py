@@ -78,7 +78,7 @@ def read_safetensors(source: Source, salvage: bool = False) -> SafetensorsFile:
     header = _header(source, bytes(source.view(8, 8 + length)))
     metadata = header.pop("__metadata__", {})
     body = 8 + length
-    rows = {key: _tensor(source, key, row, body) for key, row in header.items()}
+    rows = {key: _tensor(source, key, header.pop(key), body) for key in list(header)}
     end = _checked_end(source, rows)
     lost = tuple(key for key, (_, _, stop) in rows.items() if body + stop > source.size)
     if lost and not salvage:

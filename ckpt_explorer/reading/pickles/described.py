@@ -28,6 +28,10 @@ class PickleCutShort(PickleError):
     """The bytes end in the middle of the pickle."""
 
 
+class PickleTooLarge(PickleError):
+    """It exceeds a limit of the walk: it may be honest, but no state dict is that large."""
+
+
 class Global:
     """The name of something the file asks to import. It never is. `given` is what its first call would have got."""
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from ckpt_explorer.checkpoint import GlobalKind, GlobalName
+from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
 from ckpt_explorer.text import listed, visible
@@ -39,10 +40,21 @@ _DATA: dict[str, str] = {
 }
 """Names, by module, whose result is a plain value."""
 
-_TORCH_TYPES = (
-    "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128 "
-    "complex32 half double float int long short qint8 quint8 qint32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
-    "float8_e5m2fnuz float8_e8m0fnu per_tensor_affine per_channel_affine strided sparse_coo sparse_csr"
+_TORCH_NAMES = (
+    *ITEM_BYTES,
+    *["half", "double", "float", "int", "long", "short", "bool", "cfloat", "cdouble", "chalf"],
+    *["per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric"],
+    *[
+        "per_channel_affine_float_qparams",
+        "strided",
+        "jagged",
+        "sparse_coo",
+        "sparse_csr",
+        "sparse_csc",
+        "sparse_bsr",
+        "sparse_bsc",
+    ],
+    *["contiguous_format", "channels_last", "channels_last_3d", "preserve_format"],
 )
 
 _HARMLESS_LIBRARY = (
@@ -65,8 +77,13 @@ _ACTING = (
 _DATA_NAMES = frozenset(f"{module}.{name}" for module, names in _DATA.items() for name in names.split())
 _TENSOR_NAMES = frozenset(
     [name for name in CONSTRUCTORS if name.startswith("torch")]
-    + ["torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"]
-    + [f"torch.{name}" for name in _TORCH_TYPES.split()]
+    + ["torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.storage._load_from_bytes"]
+    + [
+        "torch.storage.TypedStorage",
+        "torch._utils._rebuild_device_tensor_from_numpy",
+        "torch._utils._rebuild_xla_tensor",
+    ]
+    + [f"torch.{name}" for name in _TORCH_NAMES]
     + [f"{module}.{name}" for module in ("torch", "torch.cuda", "torch.storage") for name in STORAGE_DTYPES]
 )
 _STANDARD_LIBRARY = (sys.stdlib_module_names | {"nt", "commands", "cPickle", "popen2"}) - set(_HARMLESS_LIBRARY.split())

@@ -25,6 +25,7 @@ from ckpt_explorer.reading.pickles.described import (
     PersistentLoad,
     PickleCutShort,
     PickleError,
+    PickleTooLarge,
     as_dict_key,
 )
 from ckpt_explorer.reading.pickles.rare_opcodes import RARE
@@ -144,7 +145,7 @@ class Walk:
                 elif op == 0x28:  # MARK
                     marks.append(len(stack))
                     if len(stack) > MAX_STACK or len(marks) > MAX_STACK or len(memo) > MAX_MEMO:
-                        raise PickleError("the pickle is nested too deep", position)
+                        raise PickleTooLarge("the pickle is nested too deep", position)
                 elif op == 0x58:  # BINUNICODE
                     length = unpack_uint(data, position)[0]
                     position += 4
@@ -198,13 +199,13 @@ class Walk:
                     handler(self)
                     position = self.position
                     if len(stack) > MAX_STACK or len(memo) > MAX_MEMO:
-                        raise PickleError("the pickle is nested too deep", position)
+                        raise PickleTooLarge("the pickle is nested too deep", position)
         except (IndexError, struct.error):
             self.position = position
             if position + 8 >= self.end:
                 raise PickleCutShort("the pickle breaks off", self.end) from None
             raise PickleError("the pickle takes more from its stack than it put there", position) from None
-        raise PickleError(f"the pickle has more than {MAX_OPCODES:,} instructions", position)
+        raise PickleTooLarge(f"the pickle has more than {MAX_OPCODES:,} instructions", position)
 
     def _after_put(self, position: int, shortcut: Shortcut) -> int:
         """The memo put that follows a REDUCE, if one does, and then the shortcut; returns where they ended."""
@@ -235,13 +236,13 @@ class Walk:
         """To be called for each mapping, list and call: they take more memory than their opcode took in the file."""
         self.objects += 1
         if self.objects > MAX_OBJECTS:
-            raise PickleError(f"the pickle builds more than {MAX_OBJECTS:,} objects", self.position)
+            raise PickleTooLarge(f"the pickle builds more than {MAX_OBJECTS:,} objects", self.position)
 
     def count_text(self, length: int) -> None:
         """To be called for each long text: as characters it may take four times its bytes."""
         self.text += length
         if self.text > MAX_TEXT:
-            raise PickleError(f"the pickle holds more than {MAX_TEXT:,} bytes of text", self.position)
+            raise PickleTooLarge(f"the pickle holds more than {MAX_TEXT:,} bytes of text", self.position)
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "little")
@@ -272,7 +273,7 @@ class Walk:
         known = self.globals.get(dotted)
         if known is None:
             if len(self.globals) >= MAX_GLOBALS:
-                raise PickleError(f"the pickle names more than {MAX_GLOBALS:,} globals", self.position)
+                raise PickleTooLarge(f"the pickle names more than {MAX_GLOBALS:,} globals", self.position)
             known = self.globals[dotted] = Global(module, name, self.constructors.get(dotted))
         return known
 

@@ -8,12 +8,19 @@ from typing import Any
 
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.pickles.claims import FindStorages
-from ckpt_explorer.reading.pickles.described import Constructor, Global, PersistentLoad, PickleCutShort, PickleError
+from ckpt_explorer.reading.pickles.described import (
+    Constructor,
+    Global,
+    PersistentLoad,
+    PickleCutShort,
+    PickleError,
+    PickleTooLarge,
+)
 from ckpt_explorer.reading.pickles.grades import asks_for_code
 from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk, walk_pickle
 from ckpt_explorer.reading.pickles.numpy_arrays import with_arrays
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
-from ckpt_explorer.reading.refusals import cut_short, damaged
+from ckpt_explorer.reading.refusals import cut_short, damaged, too_large
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 
@@ -57,6 +64,8 @@ def walk(
             raise CorruptCheckpoint(code) from None
         if isinstance(error, PickleCutShort):
             raise cut_short(source, str(error)) from None
+        if isinstance(error, PickleTooLarge):
+            raise too_large(source, str(error)) from None
         raise damaged(source, str(error)) from None
     walked.root = with_arrays(walked.root, walked.globals)
     return walked
