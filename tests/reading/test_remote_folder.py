@@ -123,6 +123,8 @@ def test_a_folder_in_a_store_is_listed_and_opened_file_by_file(bucket: type[Buck
         assert (folder.name, sorted(folder)) == ("run", ["model.pth", "sub/two.pth"])
         assert not bucket.asked, "listing reads no file"
     assert folder is not None
+    assert folder.peek("model.pth") == (BYTES[:4096], len(BYTES))
+    assert bucket.asked == [(0, 4096)]
     assert bytes(folder.open("sub/two.pth").view()) == b"22"
     assert folder.beside("sub/two.pth", "one.pth") is None
     assert remote_folder("s3://b/run/model.pth") is None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
+from typing import Any
 
 from ckpt_explorer.errors import SourceError
 from ckpt_explorer.reading.sources.address import Address, address_of
-from ckpt_explorer.reading.sources.folder import MAX_DEPTH, MAX_FILES, Folder
+from ckpt_explorer.reading.sources.folder import MAX_DEPTH, MAX_FILES, PEEKED, Folder, Peek
 from ckpt_explorer.reading.sources.remote import STALL, remote_source
 from ckpt_explorer.reading.sources.source import Progress, Source
 from ckpt_explorer.reading.sources.stored_file import Store
@@ -28,6 +29,7 @@ def remote_folder(address: str, *, progress: Progress | None = None, stall: floa
         return None
     top = store.path.rstrip("/")
     files: dict[str, Callable[[], Source]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     waiting = [(top, 1)]
     while waiting:
         here, depth = waiting.pop(0)
@@ -40,9 +42,16 @@ def remote_folder(address: str, *, progress: Progress | None = None, stall: floa
                 waiting += [(path, depth + 1)] if depth < MAX_DEPTH else []
             else:
                 files[inside] = _opener(_below(place, inside), progress, stall)
+                rows[inside] = row
         if len(files) > MAX_FILES or len(waiting) > MAX_FILES:
             raise SourceError(f"{place.shown} holds more than {MAX_FILES:,} files: give the checkpoint in it.")
-    return Folder(place.name, files)
+
+    def peek(file: str) -> Peek:
+        """What tells the kind of a file, without the first block and the question for its size that opening it takes."""
+        path, size = str(rows[file]["name"]), int(rows[file].get("size") or 0)
+        return Peek(store.read(path, 0, min(size, PEEKED)) if size else b"", size)
+
+    return Folder(place.name, files, peek=peek)
 
 
 def remote_siblings(address: str, *, progress: Progress | None = None, stall: float = STALL) -> Folder:

@@ -56,7 +56,7 @@ class StoredFile:
             self.first(0)
         end = (self.size or 0) if stop is None else stop
         while start < end:
-            piece = self._store.read(start, min(start + PIECE, end))
+            piece = self._store.read(self._store.path, start, min(start + PIECE, end))
             if not piece:
                 raise ConnectionCut(self._address, start, self.size)
             yield piece[: end - start]
@@ -91,13 +91,13 @@ class Store:
                 return sync(self._files.loop, work, *given, timeout=PATIENCE * self._stall, **named)
             return getattr(self._files, what)(*given, **named)
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes from `start` to before `stop`; fewer, or none, where the store sends fewer.
+    def read(self, path: str, start: int, stop: int) -> bytes:
+        """The bytes of `path` from `start` to before `stop`; fewer, or none, where the store sends fewer.
 
         Raises what `ask` raises.
         """
         options = _READING.get(self._address.scheme, _NONE)
-        piece: bytes = self.ask("cat_file", self.path, start=start, end=stop, **options)
+        piece: bytes = self.ask("cat_file", path, start=start, end=stop, **options)
         return piece
 
     @contextmanager
