@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,28 @@ def test_a_port_that_speaks_something_else_is_told() -> None:
         assert "does not answer as a web server does" in refusal(read, f"http://127.0.0.1:{port}/a.pth")
     with answering(lambda connection: connection.sendall(b"")) as port:
         assert "cut the connection near 0 bytes" in refusal(read, f"http://127.0.0.1:{port}/a.pth")
+
+
+def claiming(size: int) -> Callable[[socket.socket], None]:
+    """An answer of 128 KiB that is said to be the beginning of `size` bytes; the next is cut."""
+
+    def answer(connection: socket.socket) -> None:
+        if b"bytes=0-" in connection.recv(1000):
+            head = f"HTTP/1.1 206 Part\r\nContent-Range: bytes 0-{BLOCK - 1}/{size}\r\nContent-Length: {BLOCK}\r\n\r\n"
+            connection.sendall(head.encode() + bytes(BLOCK))
+
+    return answer
+
+
+def test_a_size_that_no_checkpoint_has_is_refused_and_a_large_one_takes_no_room() -> None:
+    with answering(claiming(10**17)) as port:
+        assert "1.0 TiB at most are fetched" in refusal(read, f"http://127.0.0.1:{port}/a.pth")
+    with answering(claiming(1 << 39)) as port:
+        before = shutil.disk_usage(tempfile.gettempdir()).free
+        source = remote_source(f"http://127.0.0.1:{port}/a.pth", stall=STALL)
+        assert (source.size, bytes(source.view(0, 4))) == (1 << 39, bytes(4))
+        assert "cut the connection near 512.0 GiB of 512.0 GiB" in refusal(source.view, -1)
+        assert before - shutil.disk_usage(tempfile.gettempdir()).free < 1 << 30
 
 
 def test_a_server_that_drips_its_headers_is_given_up() -> None:

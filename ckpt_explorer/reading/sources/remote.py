@@ -141,7 +141,7 @@ class Fetched:
         weakref.finalize(self, self._file.close)
         with _written(address):
             self._file.truncate(size)
-        self.data = mapped(self._file.fileno())
+            self.data = mapped(self._file.fileno())
 
     def fetch(self, ranges: list[tuple[int, int]]) -> None:
         """Bring what is missing of `ranges`."""
@@ -184,7 +184,7 @@ def _whole(address: Address, origin: Origin, progress: Progress | None, limit: i
                 progress(done, origin.size or done)
         with _written(address):
             file.flush()
-        return Source(address.name, mapped(file.fileno()))
+            return Source(address.name, mapped(file.fileno()))
 
 
 def _resumed(origin: Origin, start: int, stop: int | None) -> Generator[tuple[int, bytes], None, None]:
