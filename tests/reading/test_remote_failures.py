@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import ssl
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,24 +196,6 @@ def test_a_server_that_drips_its_headers_is_given_up() -> None:
     with answering(drip) as port:
         assert "sent nothing" in refusal(read, f"http://127.0.0.1:{port}/a.pth")
     assert time.monotonic() - started < 8 * STALL
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
-    subprocess.run(["openssl", *made.split(), *files], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
-
-    def shake_hands(connection: socket.socket) -> None:
-        context.wrap_socket(connection, server_side=True)
-
-    with answering(shake_hands) as port:
-        said = refusal(read, f"https://127.0.0.1:{port}/a.pth")
-        assert f"can't prove that it is 127.0.0.1:{port} (self-signed certificate)" in said
-    with answering(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
-        assert "no secure connection" in refusal(read, f"https://127.0.0.1:{port}/a.pth")
 
 
 def test_a_secret_in_an_address_is_sent_and_never_shown() -> None:

@@ -132,6 +132,11 @@ class WebFile:
 
     def _check(self, answer: ClientResponse, start: int) -> None:
         status = answer.status
+        if self._address.scheme == "https" and answer.url.scheme != "https":
+            raise SourceError(
+                f"{self._address.shown} leads to an address without TLS, where anybody on the way could change the file: "
+                "give an address that stays https://."
+            )
         said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if status == 416:
             raise empty(self._address) if self.size is None else changed(self._address)
