@@ -5,6 +5,8 @@ CheckpointExplorerError
 │   ├── NotACheckpoint           another kind of file: empty, a web page, a Git LFS pointer, a picture, ...
 │   └── CorruptCheckpoint        cut short, damaged, or its claims contradict the file
 ├── SourceError                  there is no such file, or it may not be read
+│   ├── NoRanges                 a server that sends a file only as a whole (reading/sources/unreachable.py)
+│   └── ConnectionCut            a server that stopped in the middle
 ├── ArchitectureError            no such network, or the given class can't be built
 ├── RuleError                    a rule that is no valid pattern; `.position` says which one
 │   └── RuleCollision            two keys would get one name; the text names both

@@ -16,6 +16,7 @@ from ckpt_explorer.reading.pickles.grades import asks_for_code, diagnoses_of_glo
 from ckpt_explorer.reading.pickles.pickled import PickledFile
 from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, ComposedClaim, StorageClaim
 from ckpt_explorer.reading.refusals import left_of_it
+from ckpt_explorer.reading.shards import part_of_many
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, plural, shape_as_text, visible
 
@@ -80,7 +81,7 @@ def from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
         globals=graded(file.globals, what_calls_would_do(file.globals)),
         diagnoses=(
             *((left_of_it(source, sum(map(len, contents.state_dicts)), lost),) if file.here is not None else ()),
-            *diagnoses_of_globals(source.name, file.globals, contents.whole_model),
+            *_of_globals(source, kind, file, contents),
             *_of_kind(source, kind),
             *file.diagnoses,
             *_of_name(source.name, kind),
@@ -106,6 +107,13 @@ def _facts(
 def _storages_of(claim: AnyTensorClaim) -> frozenset[str]:
     parts = claim.parts if isinstance(claim, ComposedClaim) else (claim,)
     return frozenset(part.storage.key for part in parts if isinstance(part.storage, StorageClaim))
+
+
+def _of_globals(source: Source, kind: str, file: PickledFile, contents: Contents) -> Iterator[Diagnosis]:
+    """What is to be said of the imports; NumPy's are not worth a word where the weights themselves are arrays of its."""
+    for found in diagnoses_of_globals(source.name, file.globals, contents.whole_model):
+        if found.id != "P1" or kind not in ("pickle", "npy", "npz"):
+            yield found
 
 
 def _of_kind(source: Source, kind: str) -> Iterator[Diagnosis]:
@@ -142,7 +150,11 @@ _EXPECTED = {
 
 
 def _of_name(name: str, kind: str) -> Iterator[Diagnosis]:
-    """A word where the name promises another format: people unpack a .pth.tar, or look for a TensorFlow tool."""
+    """A word where the name promises another format (people unpack a .pth.tar, or look for a TensorFlow tool), or says
+    that there are more parts."""
+    part = part_of_many(name.rpartition("/")[2])
+    if part is not None:
+        yield part
     end, promised = next(((end, kind) for end, kind in _EXPECTED.items() if name.lower().endswith(end)), ("", ""))
     holds_safetensors = kind == "safetensors" and name.lower().endswith((".ckpt", ".pth", ".pt"))
     if holds_safetensors or (promised and promised != kind):

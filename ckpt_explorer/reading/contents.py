@@ -15,7 +15,8 @@ from ckpt_explorer.reading.pickles.torch_objects import (
     StorageClaim,
     module_state,
 )
-from ckpt_explorer.text import plural, visible
+from ckpt_explorer.reading.plain_values import plain_value
+from ckpt_explorer.text import listed, plural, visible
 
 MAX_ENTRIES = 2000
 MAX_VISITS = 500_000
@@ -65,11 +66,11 @@ class Contents:
         """Note what `node` is, and yield what is below it and still to be visited."""
         state = module_state(node)
         if state is not None:
-            self._take(path, _module_tensors(state))
             self.whole_model = True
             self._note(
                 path or "(top)", "model", f"a whole model of class {visible(node.name)}; its class is not needed"
             )
+            self._take(path, _module_tensors(state))
         elif isinstance(node, dict):
             yield from self._mapping(path, node, weights)
         elif type(node) in TENSOR_CLAIMS:
@@ -136,7 +137,13 @@ class Contents:
             yield f"{path}.{index}" if path else str(index), value, weights
 
     def _object(self, path: str, node: Call, weights: bool) -> Iterator[tuple[str, Any, bool]]:
-        self._note(path or "(top)", "object", f"{visible(node.name)}, not built")
+        written = plain_value(node)
+        if written is not None:
+            self._note(path or "(top)", "value", written)
+            return
+        fields = [key for key in node.state if isinstance(key, str)] if isinstance(node.state, dict) else []
+        named = f": {listed(fields, 6)}" if fields else ""
+        self._note(path or "(top)", "object", f"{visible(node.name)}, not built{named}")
         inside: dict[str, Any] = {}
         if isinstance(node.state, dict):
             inside.update({key: value for key, value in node.state.items() if isinstance(key, str)})

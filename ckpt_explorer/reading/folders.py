@@ -145,11 +145,9 @@ def _opened(folder: Folder, file: str, weights: list[str], open_source: OpenSour
     others = [other for other in weights if other != file]
     if others:
         step = f"it holds {len(others):,} more ({listed(others)}): choose one with --member, or on the page."
-    elif folder.kind in ("folder", "upload"):
-        step = "nothing needs to be done; give the file itself to name it."
     else:
         step = "nothing needs to be unpacked here; torch.load wants it unpacked first."
-    words = [Diagnosis("F17", inside, step)]
+    words = [Diagnosis("F17", inside, step)] if others or folder.kind not in ("folder", "upload") else []
     if any(_SPLIT_BY_DEEPSPEED.search(other) for other in folder):
         words.append(
             Diagnosis(
@@ -164,7 +162,7 @@ def _opened(folder: Folder, file: str, weights: list[str], open_source: OpenSour
         format=f"{opened.format} in a {folder.kind}",
         members=tuple(weights),
         member=file,
-        diagnoses=(*words, *opened.diagnoses),
+        diagnoses=(*words, *(row for row in opened.diagnoses if row.id != "F17")),  # the outermost archive says it
     )
 
 

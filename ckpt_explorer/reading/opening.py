@@ -34,7 +34,7 @@ from ckpt_explorer.reading.refusals import (
     unpacked_for_reading,
 )
 from ckpt_explorer.reading.signature import known_format, recognise, unrecognised
-from ckpt_explorer.reading.sources.address import is_address
+from ckpt_explorer.reading.sources.address import address_of, is_address
 from ckpt_explorer.reading.sources.archives import zip_folder
 from ckpt_explorer.reading.sources.folder import Folder, folder_at, folder_of_files
 from ckpt_explorer.reading.sources.source import Progress, Source, source_of
@@ -111,13 +111,14 @@ def _open_address(address: str, wanted: Wanted, fetch_all: bool) -> Checkpoint:
     from ckpt_explorer.reading.sources.remote import remote_source
     from ckpt_explorer.reading.sources.remote_folder import remote_folder, remote_siblings
 
-    folder = remote_folder(address)
+    place = address_of(address)
+    folder = remote_folder(address, progress=wanted.progress)
     if folder is not None:
         return _open_folder(folder, wanted)
-    if address.partition("?")[0].endswith(".index.json"):
-        siblings = remote_siblings(address)
-        return _open_folder(siblings, replace(wanted, member=address.partition("?")[0].rpartition("/")[2]))
-    return _open_source(remote_source(address, progress=wanted.progress, fetch_all=fetch_all), wanted)
+    if place.name.endswith(".index.json"):
+        siblings = remote_siblings(address, progress=wanted.progress)
+        return _open_folder(siblings, replace(wanted, member=next(iter(siblings))))
+    return _open_source(remote_source(place, progress=wanted.progress, fetch_all=fetch_all), wanted)
 
 
 @contextmanager
@@ -155,7 +156,7 @@ def _with_what_is_left(source: Source, wanted: Wanted, error: CorruptCheckpoint)
         left = _open_source(source, replace(wanted, salvage=True))
     except RefusedFile:
         return error
-    return still_readable(error, left)
+    return still_readable(error, left) if any(map(len, left.state_dicts)) else error
 
 
 def _open_safetensors(source: Source, wanted: Wanted) -> Checkpoint:
@@ -237,7 +238,7 @@ def _open_compressed(compression: str) -> Callable[[Source, Wanted], Checkpoint]
             name=source.name,
             size=source.size,
             format=f"{found.format} in a {kind}",
-            diagnoses=(unpacked_for_reading(source, kind), *found.diagnoses),
+            diagnoses=(unpacked_for_reading(source, kind), *(row for row in found.diagnoses if row.id != "F17")),
         )
 
     return opened

@@ -20,9 +20,12 @@ from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.evidence import ValuesCheck
 from ckpt_explorer.examples import Example
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.integrity import Integrity
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.suggestion import Candidate, Suggestion, as_custom, identify
+from ckpt_explorer.ui.given import Given, Refusal
 from ckpt_explorer.ui.history import History
+from ckpt_explorer.ui.job import Job
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.target import Target
 
@@ -68,10 +71,20 @@ class LabelsChoice:
     proposed: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """What is being opened, and the work that opens it."""
+
+    given: Given
+    job: Job[Checkpoint]
+
+
 @dataclass
 class Session:
     """Everything that one tab has open.
 
+    `given` is where the open checkpoint came from, so that it can be opened again as another of an archive's.
+    `refusal` is what was refused last; it holds the bytes only while something is offered to be done with them.
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
@@ -79,6 +92,11 @@ class Session:
     """
 
     checkpoint: Checkpoint | None = None
+    given: Given | None = None
+    opening: Opening | None = None
+    refusal: Refusal | None = None
+    verifying: Job[Integrity] | None = None
+    integrity: Integrity | None = None
     example: Example | None = None
     candidates: tuple[Candidate, ...] = ()
     as_custom: Candidate | None = None
@@ -105,9 +123,12 @@ class Session:
     generation: int = 0
     message: tuple[str, str] | None = None
 
-    def take(self, checkpoint: Checkpoint, example: Example | None = None) -> None:
+    def take(self, checkpoint: Checkpoint, given: Given) -> None:
         """Make `checkpoint` the open one. Pictures and labels stay; rules and network belong to the file and go."""
-        self.example = example
+        self.given = given
+        self.example = given.example
+        self.refusal = None
+        self.forget_integrity()
         self._propose_for(checkpoint)
         self.histories = {}
         self.suggestions = {}
@@ -136,6 +157,26 @@ class Session:
         """Let go of the network and its answers."""
         self.load_version += 1
         self.loaded = self.loaded_as = self.values = self.answers = self.answers_for = self.stopped_for = None
+
+    def forget_integrity(self) -> None:
+        """Let go of what a look at every byte found, and of the look itself if it still goes on."""
+        if self.verifying is not None:
+            self.verifying.stop()
+        self.verifying = self.integrity = None
+
+    def stop_opening(self) -> None:
+        """Abandon what is being opened."""
+        if self.opening is not None:
+            self.opening.job.stop()
+        self.opening = None
+
+    def let_go(self) -> None:
+        """Forget all that is large: the tab was closed, and nobody will come back."""
+        self.stop_opening()
+        self.forget_integrity()
+        self.forget_loaded()
+        self.checkpoint = self.reference = self.aligned = self.given = self.refusal = None
+        self.images.clear()
 
     def choose(self, target: Target) -> None:
         """Choose another network; the rules that were written for it before come back with it."""
@@ -180,9 +221,7 @@ class _Store:
             self.timers.pop(key, None)
             session = self.sessions.pop(key, None)
         if session is not None:
-            session.forget_loaded()
-            session.checkpoint = session.reference = session.aligned = None
-            session.images.clear()
+            session.let_go()
 
 
 _store = _Store()

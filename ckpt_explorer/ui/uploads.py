@@ -6,7 +6,7 @@ long as the tab is open. Both are undone here, behind two functions; a test fail
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import streamlit as st
@@ -49,15 +49,36 @@ def upload_field(
 
     Its key is `field` and the count of uploads so far; `bare` hides the label.
     """
+
+    def each(files: dict[str, bytes]) -> None:
+        for name, data in files.items():
+            receive(name, data)
+
+    upload_together(here, field, label, each, several=several, bare=bare)
+
+
+def upload_together(
+    here: Session,
+    field: str,
+    label: str,
+    receive: Callable[[dict[str, bytes]], None],
+    *,
+    several: bool = True,
+    bare: bool = False,
+) -> None:
+    """An uploader that hands over all files that were dropped at once, by name; else as `upload_field`."""
     key = f"{field}-{here.generation}"
 
     def take() -> None:
         found = widget_value(key)
         uploads = found if isinstance(found, list) else [found] if found is not None else []
-        if uploads:
-            here.generation += 1
+        if not uploads:
+            return
+        here.generation += 1
+        files: dict[str, bytes] = {}
         for upload in uploads:
-            receive(upload.name, taken(upload))
+            files[_unlike(upload.name, files)] = taken(upload)
+        receive(files)
 
     st.file_uploader(
         label,
@@ -66,3 +87,11 @@ def upload_field(
         on_change=take,
         label_visibility="collapsed" if bare else "visible",
     )
+
+
+def _unlike(name: str, others: Collection[str]) -> str:
+    """`name`, with a number behind it where another file of the same drop has it."""
+    number, free = 1, name
+    while free in others:
+        number, free = number + 1, f"{name} ({number + 1})"
+    return free

@@ -61,7 +61,7 @@ def test_lightning_keeps_its_state_dict_and_its_hyper_parameters_are_shown() -> 
     rows = {entry.path: entry.says for entry in opened.entries}
     assert rows["epoch"] == "9"
     assert rows["pytorch-lightning_version"] == "2.1.0"
-    assert rows["hyper_parameters"] == "argparse.Namespace, not built"
+    assert rows["hyper_parameters"] == "argparse.Namespace, not built: lr"
     assert rows["hyper_parameters.lr"] == "0.1"
     assert [diagnosis.id for diagnosis in opened.diagnoses] == ["P2"]
 

@@ -31,7 +31,7 @@ def test_a_name_with_a_zero_byte_is_refused() -> None:
 
 
 def test_a_folder_without_a_checkpoint_is_told_for_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="a folder without a checkpoint .it is empty"):
+    with pytest.raises(SourceError, match=r"a folder without a checkpoint \(it is empty"):
         open_checkpoint(tmp_path)
     (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
     (tmp_path / "dog.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))

@@ -144,7 +144,7 @@ def test_archives_of_other_kinds_are_named() -> None:
         ("model.weights.h5",): "Keras",
         ("[Content_Types].xml",): "office",
         ("run/model.pth", "notes.txt"): "it holds run/model.pth, notes.txt",
-        ("notes.txt",): "without a checkpoint",
+        ("notes.txt",): "what is in it is refused: notes.txt is a text file",
         (): "empty",
     }.items():
         with pytest.raises(NotACheckpoint, match=word):

@@ -72,7 +72,8 @@ def _would(name: str, found: Global) -> str:
     if says is None and not can_do_harm(name):
         if name.startswith("__torch__."):
             return "a class whose code lies in the archive as text; torch.jit.load would compile and run it"
-        return f"would have imported {visible(found.module)} and built its {visible(found.name)}: that project's code would have run"
+        whose = "PyTorch's own" if name.startswith("torch.") else "that project's"
+        return f"would have imported {visible(found.module)} and built its {visible(found.name)}: {whose} code would have run"
     if says is None:
         says = f"would have called {visible(found.name)} of Python's own {visible(found.module.split('.')[0])}, which no weights need"
     given = " ".join(_texts(found.given))

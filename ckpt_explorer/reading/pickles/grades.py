@@ -32,6 +32,9 @@ _DATA: dict[str, str] = {
     "numpy._core.numeric": "_frombuffer",
     "numpy.random._pickle": "__randomstate_ctor __generator_ctor __bit_generator_ctor",
     "torch": "device Generator",
+    "torch.distributed.checkpoint.metadata": "Metadata MetadataIndex StorageMeta TensorStorageMetadata BytesStorageMetadata ChunkStorageMetadata TensorProperties _MEM_FORMAT_ENCODING",
+    "torch.distributed.checkpoint.filesystem": "_StorageInfo _StoragePrefix",
+    "torch.distributed._shard.sharded_tensor.metadata": "TensorProperties MEM_FORMAT_ENCODING",
     "torch.jit._pickle": "build_intlist build_doublelist build_boollist build_tensorlist build_tensor_from_id restore_type_tag",
     "torch.serialization": "_get_layout",
     "torch.torch_version": "TorchVersion",
@@ -147,6 +150,7 @@ def diagnoses_of_globals(file: str, names: Iterable[str], whole_model: bool) -> 
     code = [name for name in names if global_kind(name) == "code"]
     data = [name for name in names if global_kind(name) == "data"]
     unknown = [name for name in code if not can_do_harm(name) and not name.startswith("__torch__.")]
+    unknown.sort(key=lambda name: name.startswith("torch."))
     found = [asks_for_code(file, code)]
     if any(name.startswith(("dill.", "cloudpickle.")) for name in code):
         found.append(
