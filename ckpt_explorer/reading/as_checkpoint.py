@@ -161,7 +161,7 @@ def _of_name(name: str, kind: str) -> Iterator[Diagnosis]:
         ending = end or f".{name.rsplit('.', 1)[-1]}"
         yield Diagnosis(
             "F9",
-            f"The name ends in {visible(ending)}, and the bytes are {kind}: the name means nothing",
+            f"The name ends in {visible(ending)}, but the bytes are {kind}, and only the bytes count",
             "don't unpack or convert it for its name's sake; it was opened as what it is."
             if not holds_safetensors
             else "torch.load goes by the bytes of its own formats and fails; load it with safetensors.torch.load_file.",
