@@ -12,7 +12,7 @@ from ckpt_explorer.reading.contents import Contents, preferred
 from ckpt_explorer.reading.formats.safetensors import SafetensorsFile
 from ckpt_explorer.reading.pickles.calls import what_calls_would_do
 from ckpt_explorer.reading.pickles.claims import tensor_infos
-from ckpt_explorer.reading.pickles.grades import asks_for_code, diagnoses_of_globals, graded
+from ckpt_explorer.reading.pickles.grades import asks_for_code, code_first, diagnoses_of_globals, graded
 from ckpt_explorer.reading.pickles.pickled import PickledFile
 from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, ComposedClaim, StorageClaim
 from ckpt_explorer.reading.refusals import left_of_it
@@ -65,7 +65,8 @@ def from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
         CorruptCheckpoint: a tensor is impossible, or lies outside of its storage.
     """
     lost: list[str] = []
-    contents = Contents(file.root, partial(_facts, source, file, lost))
+    with code_first(source.name, file.globals):
+        contents = Contents(file.root, partial(_facts, source, file, lost))
     if not contents.state_dicts:
         raise NotACheckpoint(asks_for_code(source.name, file.globals) or _no_weights(source, contents))
     entries = contents.entries

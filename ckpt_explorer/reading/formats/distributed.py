@@ -17,11 +17,13 @@ from typing import Any
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.reading.formats.distributed_items import Items, chunk_claim
+from ckpt_explorer.reading.formats.distributed_chunks import chunk_claim, item_of
 from ckpt_explorer.reading.formats.distributed_metadata import Chunk, Metadata, Place, TensorEntry, metadata_of
+from ckpt_explorer.reading.formats.inner_files import ZIP, InnerFiles
 from ckpt_explorer.reading.formats.tiling import fill
 from ckpt_explorer.reading.pickles.described import InertDict
 from ckpt_explorer.reading.pickles.numpy_arrays import strides
+from ckpt_explorer.reading.pickles.grades import code_first
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, ComposedClaim, TensorClaim
 from ckpt_explorer.reading.refusals import damaged
@@ -43,15 +45,16 @@ def read_distributed(folder: Folder, metadata: str) -> PickledFile:
     opened = folder.open(metadata)
     source = opened.part(0, opened.size, f"{folder.name}: {metadata}")
     walked = walk(source, source.view())
-    found = metadata_of(source, walked.root)
-    items = Items(source)
+    with code_first(source.name, walked.globals):
+        found = metadata_of(source, walked.root)
+    inner = InnerFiles(source)
     files = _files(folder, metadata, found)
-    made = _Made(source, found, files, items)
+    made = _Made(source, found, files, inner)
     values = {name: made.value(name, entry) for name, entry in found.entries.items()}
     root = _nested(source, values, found.paths)
-    names = {**walked.globals, **items.globals}
+    names = {**walked.globals, **inner.globals}
     version = f" {visible(found.version, 40)}" if found.version else ""
-    return PickledFile(root, names, items.storages, f"torch.distributed.checkpoint{version}")
+    return PickledFile(root, names, inner.storages, f"torch.distributed.checkpoint{version}")
 
 
 def _files(folder: Folder, metadata: str, found: Metadata) -> dict[str, Source]:
@@ -77,8 +80,8 @@ def _nothing() -> memoryview:
 class _Made:
     """From the entries of the metadata to claims on bytes of the files."""
 
-    def __init__(self, source: Source, found: Metadata, files: dict[str, Source], items: Items) -> None:
-        self.source, self.found, self.files, self.items = source, found, files, items
+    def __init__(self, source: Source, found: Metadata, files: dict[str, Source], inner: InnerFiles) -> None:
+        self.source, self.found, self.files, self.inner = source, found, files, inner
         self.described = 0
 
     def value(self, name: str, entry: TensorEntry | None) -> Any:
@@ -89,9 +92,9 @@ class _Made:
         item = self._item(name, None)
         limit = MAX_OBJECTS if item.step is None else MAX_OBJECTS_FAR
         self.described += 1
-        if self.described > limit:
+        if self.described > limit or bytes(item.view(0, 4)) != ZIP:
             return f"an object of {bytes_as_text(item.size)}, not read"
-        return self.items.described(item)
+        return self.inner.described(item)
 
     def _tensor(self, name: str, entry: TensorEntry) -> AnyTensorClaim:
         shape, stride = entry.shape, strides(entry.shape, False)
@@ -129,7 +132,7 @@ class _Made:
                 self.source,
                 f"{visible(name)!r} would lie up to byte {place.start + place.size:,} of {visible(place.file)}, which has {file.size:,}",
             )
-        return self.items.item(file, place)
+        return item_of(file, place, f"{self.source.name}: {place.file}")
 
 
 def _is_dense(shape: Sequence[int], stride: Sequence[int] | None) -> bool:

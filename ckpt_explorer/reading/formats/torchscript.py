@@ -17,6 +17,7 @@ from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.formats.torch_zip import MAX_PICKLE, MAX_UNPACKED_PICKLE, says_big_endian, storages_in
 from ckpt_explorer.reading.formats.torchscript_code import Declared, DeclaredClasses
 from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
+from ckpt_explorer.reading.pickles.grades import code_first
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, TENSOR_CLAIMS, StorageClaim, storage_claim
 from ckpt_explorer.reading.refusals import damaged
@@ -59,7 +60,12 @@ def read_torchscript(source: Source, records: ZipDirectory, top: str) -> Pickled
     root = pickles.described("data")
     constants = pickles.described("constants") if f"{top}constants.pkl" in records.records else ()
     pickles.note_the_others()
-    made, attributes = _Modules(source, DeclaredClasses(records, top)).read(root)
+    find_storages = partial(storages_in, records, top, says_big_endian(records, top))
+    writer = "torch.jit, for mobile" if f"{top}bytecode.pkl" in records.records else "torch.jit.save"
+    if isinstance(root, dict):  # an archive of torch.save's that looks like a program: a mapping is its own answer
+        return PickledFile(root, pickles.globals, find_storages, writer, (_note(source),), records=records)
+    with code_first(source.name, pickles.globals):
+        made, attributes = _Modules(source, DeclaredClasses(records, top)).read(root)
     listed = enumerate(constants if isinstance(constants, list | tuple) else ())
     tensors = {f"c{number}": value for number, value in listed if type(value) in TENSOR_CLAIMS}
     if tensors and not made:
@@ -71,8 +77,6 @@ def read_torchscript(source: Source, records: ZipDirectory, top: str) -> Pickled
         beside = Call(root.callee if isinstance(root, Call) else Global("torch.jit", "ScriptModule"), ())
         beside.state = attributes
         made["(attributes)"] = beside
-    writer = "torch.jit, for mobile" if f"{top}bytecode.pkl" in records.records else "torch.jit.save"
-    find_storages = partial(storages_in, records, top, says_big_endian(records, top))
     return PickledFile(made, pickles.globals, find_storages, writer, (_note(source),), records=records)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from ckpt_explorer.checkpoint import GlobalKind, GlobalName
 from ckpt_explorer.dtypes import ITEM_BYTES
-from ckpt_explorer.errors import Diagnosis
+from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
 from ckpt_explorer.text import listed, visible
 
@@ -143,6 +144,18 @@ def asks_for_code(file: str, names: Iterable[str]) -> Diagnosis | None:
         f"{visible(file)} asks to call {listed(harmful, 5)}, which could run commands or change files; it was not run, and what can be read was read without it",
         "don't open it with torch.load(weights_only=False); get a copy from somebody you trust.",
     )
+
+
+@contextmanager
+def code_first(file: str, names: Collection[str]) -> Iterator[None]:
+    """Where a file is refused and also asks for code that could do harm, that is what is said: it is the graver word."""
+    try:
+        yield
+    except CorruptCheckpoint as error:
+        code = asks_for_code(file, names)
+        if code is None or error.diagnosis.id == "P5":
+            raise
+        raise CorruptCheckpoint(code) from None
 
 
 def diagnoses_of_globals(file: str, names: Iterable[str], whole_model: bool) -> tuple[Diagnosis, ...]:

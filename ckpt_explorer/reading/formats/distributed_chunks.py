@@ -1,88 +1,32 @@
-"""The items of a distributed checkpoint: each a file of torch.save's, or a tensor of a safetensors file, in a `.distcp`.
+"""The chunks of a distributed checkpoint: each a file of torch.save's in a `.distcp`, or a tensor of a safetensors file.
 
 Source: `torch/distributed/checkpoint/filesystem.py` (`_write_item`, `SerializationFormat`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from math import prod
-from typing import Any
 
 from ckpt_explorer.checkpoint import Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.formats.distributed_metadata import Place
+from ckpt_explorer.reading.formats.inner_files import ZIP
 from ckpt_explorer.reading.formats.safetensors import read_safetensors
-from ckpt_explorer.reading.formats.torch_zip import (
-    MAX_UNPACKED_PICKLE,
-    pickle_record,
-    read_torch_zip,
-    says_big_endian,
-    storages_in,
-)
-from ckpt_explorer.reading.pickles.claims import tensor_infos, unknown_storage
-from ckpt_explorer.reading.pickles.described import Call, Global
-from ckpt_explorer.reading.pickles.pickled import walk
-from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, StorageClaim, TensorClaim, storage_claim
+from ckpt_explorer.reading.formats.torch_zip import read_torch_zip
+from ckpt_explorer.reading.pickles.claims import tensor_infos
+from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, TensorClaim
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.source import Source
-from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
-from ckpt_explorer.text import bytes_as_text, shape_as_text, visible
-
-ZIP = b"PK\x03\x04"
+from ckpt_explorer.text import shape_as_text, visible
 
 
-class Items:
-    """Items as sources of their own, the names in those that are described, and the storages that these refer to."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.globals: dict[str, Global] = {}
-        self._archives: list[tuple[ZipDirectory, str, bool]] = []
-
-    def item(self, file: Source, place: Place) -> Source:
-        """The run of bytes at `place` of `file`; of a safetensors file, in which places mean nothing, all of it."""
-        whole = bytes(file.view(8, 10)) == b'{"' and bytes(file.view(place.start, place.start + 4)) != ZIP
-        start, stop = (0, file.size) if whole else (place.start, place.start + place.size)
-        return file.part(start, stop, f"{self.source.name}: {place.file}")
-
-    def described(self, item: Source) -> Any:
-        """The object that torch.save wrote as `item`; of anything else, how large it is.
-
-        Raises:
-            CorruptCheckpoint: it can't be described.
-        """
-        if bytes(item.view(0, 4)) != ZIP:
-            return f"an object of {bytes_as_text(item.size)}, not read"
-        directory = ZipDirectory(item)
-        record = pickle_record(directory)
-        if record is None:
-            raise damaged(item, "an object in it is no file of torch.save's")
-        top = record.name.removesuffix("data.pkl")
-        number = len(self._archives)
-        self._archives.append((directory, f"{top}data/", says_big_endian(directory, top)))
-        pickle = directory.read(record, MAX_UNPACKED_PICKLE)
-        walked = walk(item, bytes(pickle), persistent_load=partial(_numbered, number))
-        self.globals.update(walked.globals)
-        return walked.root
-
-    def storages(self, claims: Sequence[StorageClaim]) -> list[Storage]:
-        """Where the storages of described objects lie. (Those of tensors are in their claims.)"""
-        found: list[Storage] = []
-        for claim in claims:
-            number, _, key = claim.key.partition("/")
-            if not number.isdecimal() or int(number) >= len(self._archives):
-                raise unknown_storage(self.source, claim.key)
-            found += storages_in(*self._archives[int(number)], [claim._replace(key=key)])
-        return found
-
-
-def _numbered(number: int, identity: Any) -> StorageClaim | Call:
-    """The claim of a storage, under a name that says in which of the archives it lies."""
-    claim = storage_claim(identity)
-    return claim._replace(key=f"{number}/{claim.key}") if isinstance(claim, StorageClaim) else claim
+def item_of(file: Source, place: Place, name: str) -> Source:
+    """The run of bytes at `place` of `file`, as a file called `name`; of a safetensors file, in which places mean
+    nothing, all of it."""
+    whole = bytes(file.view(8, 10)) == b'{"' and bytes(file.view(place.start, place.start + 4)) != ZIP
+    start, stop = (0, file.size) if whole else (place.start, place.start + place.size)
+    return file.part(start, stop, name)
 
 
 def chunk_claim(item: Source, name: str, shape: tuple[int, ...], stride: tuple[int, ...], dtype: str) -> TensorClaim:
