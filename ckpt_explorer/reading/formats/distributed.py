@@ -22,8 +22,8 @@ from ckpt_explorer.reading.formats.distributed_metadata import Chunk, Metadata, 
 from ckpt_explorer.reading.formats.inner_files import ZIP, InnerFiles
 from ckpt_explorer.reading.formats.tiling import fill
 from ckpt_explorer.reading.pickles.described import InertDict
-from ckpt_explorer.reading.pickles.numpy_arrays import strides
 from ckpt_explorer.reading.pickles.grades import code_first
+from ckpt_explorer.reading.pickles.numpy_arrays import strides
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, ComposedClaim, TensorClaim
 from ckpt_explorer.reading.refusals import damaged
