@@ -80,6 +80,19 @@ def _nested(info: TensorInfo, make: MakePart) -> torch.Tensor:
     return torch._nested_view_from_buffer(buffer, sizes, strides, offsets)
 
 
+def _jagged(info: TensorInfo, make: MakePart) -> torch.Tensor:
+    values, offsets, *lengths = _parts(info, make)
+    ends = offsets[1:] if not lengths else offsets[:-1] + lengths[0]
+    if (
+        not len(offsets)
+        or offsets[0] < 0
+        or bool((ends < offsets[:-1]).any())
+        or max(ends.tolist(), default=0) > len(values)
+    ):
+        raise ValueError(f"its parts reach beyond its {len(values):,} rows")
+    return torch.nested.nested_tensor_from_jagged(values, offsets, lengths[0] if lengths else None)
+
+
 def _per_tensor(info: TensorInfo, make: MakePart) -> torch.Tensor:
     assert info.composed is not None
     (whole,), (scale, zero_point) = info.composed.parts, info.composed.detail
@@ -151,6 +164,7 @@ _KINDS: dict[str, Callable[[TensorInfo, MakePart], torch.Tensor]] = {
     "sparse_bsr": _compressed(torch.sparse_bsr),
     "sparse_bsc": _compressed(torch.sparse_bsc),
     "nested": _nested,
+    "jagged": _jagged,
     "per_tensor_affine": _per_tensor,
     "per_channel_affine": _per_channel,
     "bits": _bits,

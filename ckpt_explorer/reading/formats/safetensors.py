@@ -23,6 +23,9 @@ LONG_HEADER = 4 << 20
 BYTES_A_PART = 6
 """A tensor's row has eight bytes or more for each of its parts; a list of empty lists takes 30 times its text in memory."""
 
+MAX_NUMBER = 2**63 - 1
+"""Of a shape or a place: PyTorch counts in 64 bits with a sign."""
+
 DTYPES: dict[str, str] = {
     "F64": "float64",
     "F32": "float32",
@@ -124,7 +127,7 @@ def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, 
         not isinstance(shape, list)
         or not isinstance(place, list)
         or len(place) != 2
-        or not all(type(v) is int and v >= 0 for v in whole)
+        or not all(type(v) is int and 0 <= v <= MAX_NUMBER for v in whole)
     ):
         raise damaged(source, f"tensor {shown!r} has no shape or no place in its header")
     if not isinstance(dtype, str) or dtype not in DTYPES:

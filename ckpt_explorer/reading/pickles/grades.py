@@ -82,6 +82,7 @@ _DATA_NAMES = frozenset(f"{module}.{name}" for module, names in _DATA.items() fo
 _TENSOR_NAMES = frozenset(
     [name for name in CONSTRUCTORS if name.startswith("torch")]
     + ["torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.storage._load_from_bytes"]
+    + ["torch.nested._internal.nested_tensor.NestedTensor"]
     + [
         "torch.storage.TypedStorage",
         "torch._utils._rebuild_device_tensor_from_numpy",

@@ -164,6 +164,20 @@ def _nested(arguments: tuple[Any, ...]) -> Any:
     return ComposedClaim("nested", arguments, (sizes.shape[0] if sizes.shape else 0, *[0] * dimensions), buffer.dtype)
 
 
+def _jagged(arguments: tuple[Any, ...]) -> Any:
+    """`_rebuild_njt({"values": ..., "offsets": ..., "lengths": ..., "_ragged_idx": ...})`: the newer nested layout."""
+    state = arguments[0] if len(arguments) == 1 else None
+    if not isinstance(state, dict) or state.get("_ragged_idx", 1) != 1:
+        return NotImplemented
+    parts = tuple(state[name] for name in ("values", "offsets", "lengths") if state.get(name) is not None)
+    if len(parts) < 2 or any(type(part) is not TensorClaim for part in parts):
+        return NotImplemented
+    values, offsets = parts[:2]
+    if len(offsets.shape) != 1 or not values.shape:
+        return NotImplemented
+    return ComposedClaim("jagged", parts, (max(offsets.shape[0] - 1, 0), 0, *values.shape[1:]), values.dtype)
+
+
 def _quantised(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_qtensor(storage, offset, size, stride, (scheme, scale, zero point[, axis]), ...)`."""
     claim = _tensor(arguments) if len(arguments) >= 5 else NotImplemented
@@ -250,6 +264,7 @@ CONSTRUCTORS: dict[str, Constructor] = {
     "torch._utils._rebuild_qtensor": _quantised,
     "torch._utils._rebuild_sparse_tensor": _sparse,
     "torch._utils._rebuild_nested_tensor": _nested,
+    "torch.nested._internal.nested_tensor._rebuild_njt": _jagged,
     "torch._utils._rebuild_meta_tensor_no_storage": _meta,
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _moved,
     "torch.serialization._get_layout": _layout,
