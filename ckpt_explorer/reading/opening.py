@@ -15,6 +15,7 @@ from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import CorruptCheckpoint, NotACheckpoint, RefusedFile
 from ckpt_explorer.reading.as_checkpoint import from_pickled, from_safetensors
 from ckpt_explorer.reading.folders import open_folder
+from ckpt_explorer.reading.formats.exported import holds_exported, read_exported
 from ckpt_explorer.reading.formats.numpy_files import read_npy, read_npz
 from ckpt_explorer.reading.formats.plain_pickle import read_plain_pickle
 from ckpt_explorer.reading.formats.safetensors import read_safetensors
@@ -197,6 +198,8 @@ def _open_zip(source: Source, wanted: Wanted) -> Checkpoint:
         if was_packed_by_hand(directory, pickle) and not broken:
             opened = replace(opened, diagnoses=(*opened.diagnoses, packed_by_hand(source)))
         return opened
+    if holds_exported(directory):
+        return from_pickled(source, "torch.export", read_exported(source, directory))
     if names and all(name.endswith(".npy") for name in names):
         return from_pickled(source, "npz", read_npz(source, directory))
     other = other_archive(directory)
