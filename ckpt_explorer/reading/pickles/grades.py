@@ -82,7 +82,7 @@ _DATA_NAMES = frozenset(f"{module}.{name}" for module, names in _DATA.items() fo
 _TENSOR_NAMES = frozenset(
     [name for name in CONSTRUCTORS if name.startswith("torch")]
     + ["torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.storage._load_from_bytes"]
-    + ["torch.nested._internal.nested_tensor.NestedTensor"]
+    + ["torch.nested._internal.nested_tensor.NestedTensor", "torch.autograd.variable.Variable"]
     + [
         "torch.storage.TypedStorage",
         "torch._utils._rebuild_device_tensor_from_numpy",
@@ -90,6 +90,7 @@ _TENSOR_NAMES = frozenset(
     ]
     + [f"torch.{name}" for name in _TORCH_NAMES]
     + [f"{module}.{name}" for module in ("torch", "torch.cuda", "torch.storage") for name in STORAGE_DTYPES]
+    + [f"{module}.{name[:-7]}Tensor" for module in ("torch", "torch.cuda") for name in STORAGE_DTYPES]
 )
 _STANDARD_LIBRARY = (sys.stdlib_module_names | {"nt", "commands", "cPickle", "popen2"}) - set(_HARMLESS_LIBRARY.split())
 _ACTING_NAMES = frozenset(_ACTING.split())
