@@ -27,6 +27,7 @@ from ckpt_explorer.reading.formats.torch_zip import (
     was_packed_by_hand,
 )
 from ckpt_explorer.reading.formats.torchscript import read_torchscript
+from ckpt_explorer.reading.formats.torchscript_json import read_torchscript_json, torchscript_json_top
 from ckpt_explorer.reading.refusals import (
     inside_of,
     nested_too_deep,
@@ -198,6 +199,9 @@ def _open_zip(source: Source, wanted: Wanted) -> Checkpoint:
         if was_packed_by_hand(directory, pickle) and not broken:
             opened = replace(opened, diagnoses=(*opened.diagnoses, packed_by_hand(source)))
         return opened
+    old_top = torchscript_json_top(directory)
+    if old_top is not None:
+        return from_pickled(source, "TorchScript", read_torchscript_json(source, directory, old_top))
     if holds_exported(directory):
         return from_pickled(source, "torch.export", read_exported(source, directory))
     if names and all(name.endswith(".npy") for name in names):

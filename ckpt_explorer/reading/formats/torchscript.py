@@ -63,7 +63,7 @@ def read_torchscript(source: Source, records: ZipDirectory, top: str) -> Pickled
     find_storages = partial(storages_in, records, top, says_big_endian(records, top))
     writer = "torch.jit, for mobile" if f"{top}bytecode.pkl" in records.records else "torch.jit.save"
     if isinstance(root, dict):  # an archive of torch.save's that looks like a program: a mapping is its own answer
-        return PickledFile(root, pickles.globals, find_storages, writer, (_note(source),), records=records)
+        return PickledFile(root, pickles.globals, find_storages, writer, (torchscript_note(source),), records=records)
     with code_first(source.name, pickles.globals):
         made, attributes = _Modules(source, DeclaredClasses(records, top)).read(root)
     listed = enumerate(constants if isinstance(constants, list | tuple) else ())
@@ -77,10 +77,11 @@ def read_torchscript(source: Source, records: ZipDirectory, top: str) -> Pickled
         beside = Call(root.callee if isinstance(root, Call) else Global("torch.jit", "ScriptModule"), ())
         beside.state = attributes
         made["(attributes)"] = beside
-    return PickledFile(made, pickles.globals, find_storages, writer, (_note(source),), records=records)
+    return PickledFile(made, pickles.globals, find_storages, writer, (torchscript_note(source),), records=records)
 
 
-def _note(source: Source) -> Diagnosis:
+def torchscript_note(source: Source) -> Diagnosis:
+    """What is to be said of a TorchScript archive, of whatever version."""
     return Diagnosis(
         "F11",
         f"{visible(source.name)} is a TorchScript archive: its weights were read, and the code in it was not",
