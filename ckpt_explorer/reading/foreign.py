@@ -85,7 +85,7 @@ FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
 )  # fmt: skip
 """Where the magic stands, the magic, what the file is, what to do. The first row that fits is said."""
 
-_LUA_BINARY = re.compile(rb"[\x03\x04]\0\0\0.{4}(\x03\0\0\0V 1|.{4}|.{8})", re.DOTALL)
+_LUA_BINARY = re.compile(rb"\x04\0\0\0.{4}\x03\0\0\0V [12]|\x03\0\0\0\x01\0\0\0.{4}[\1-\5]\0\0\0", re.DOTALL)
 _LUA_TEXT = re.compile(rb"[34]\n\d{1,9}\n(\d{1,9}\n)?(V \d\n|\d)")
 _CAFFE_LAYERS = (b"Convolution", b"InnerProduct", b"BatchNorm", b"Pooling", b"ReLU", b"Data")
 _ONNX_PRODUCER = re.compile(rb"\x08[\x01-\x10](\x12.)", re.DOTALL)
@@ -142,13 +142,7 @@ def _is_onnx(start: bytes) -> bool:
 
 def _is_torch7(start: bytes) -> bool:
     """A Lua object: its type tag (3: table, 4: torch object), an index, then a version `V 1` or the first key."""
-    if start[8:12] == b"\x03\0\0\0" and start[12:15] == b"V 1":
-        return start[:4] == b"\x04\0\0\0"
-    if _LUA_TEXT.match(start):
-        return True
-    return (bool(_LUA_BINARY.match(start)) and b"torch." in start[:4096]) or (
-        start[:4096].count(b"nn.") > 2 and start[1:4] == b"\0\0\0"
-    )
+    return _LUA_BINARY.match(start) is not None or _LUA_TEXT.match(start) is not None
 
 
 def _is_caffe(start: bytes) -> bool:

@@ -166,8 +166,8 @@ def _looks_like_safetensors(start: bytes, size: int) -> bool:
 
 
 def _zeros(source: Source) -> Diagnosis | None:
-    """F7: nothing but one byte again and again, at the start and in the middle."""
-    sample = min(source.size, 1 << 20)
+    """F7: nothing but one byte again and again where a file's signature should be."""
+    sample = min(source.size, 4096)
     first = bytes(source.view(0, sample))
     if first != first[:1] * sample or sample < 64:
         return None

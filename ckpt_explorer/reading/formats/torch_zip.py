@@ -54,8 +54,9 @@ def read_torch_records(records: Records, record: Record, salvage: bool = False) 
     pickle = records.read(record, MAX_PICKLE if record.method == STORED else MAX_UNPACKED_PICKLE)
     content = bytes(pickle) if len(pickle) < SMALL_PICKLE else pickle
     walked = walk(records.source, content, shortcut=tensor_shortcut())
-    find_storages = partial(storages_in, records, f"{top}data/", says_big_endian(records, top))
-    here = frozenset(name.removeprefix(f"{top}data/") for name in records.records) if salvage else None
+    slash = "\\" if top.endswith("\\") else "/"  # some packers on Windows write names as Windows does
+    find_storages = partial(storages_in, records, f"{top}data{slash}", says_big_endian(records, top))
+    here = frozenset(name.removeprefix(f"{top}data{slash}") for name in records.records) if salvage else None
     return PickledFile(walked.root, walked.globals, find_storages, _writer(records, top), records=records, here=here)
 
 
@@ -83,12 +84,12 @@ def pickle_record(records: Records) -> Record | None:
     Raises:
         CorruptCheckpoint: it has several.
     """
-    names = [name for name in records.records if name == "data.pkl" or name.endswith("/data.pkl")]
+    names = [name for name in records.records if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))]
     names = [name for name in names if not name.startswith("__MACOSX/")]
     if not names:
         return None
-    depth = min(name.count("/") for name in names)
-    shallow = [name for name in names if name.count("/") == depth]
+    depth = min(len(re.findall(r"[/\\]", name)) for name in names)
+    shallow = [name for name in names if len(re.findall(r"[/\\]", name)) == depth]
     if len(shallow) > 1:
         raise damaged(records.source, f"it has {len(shallow)} pickles where a checkpoint has one: {listed(shallow)}")
     return records.records[shallow[0]]

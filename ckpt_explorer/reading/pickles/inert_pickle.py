@@ -35,11 +35,14 @@ MAX_OBJECTS = 1_000_000
 MAX_MEMO = 1_500_000
 MAX_STACK = 1_000_000
 MAX_TEXT = 256 << 20
+MAX_SHORT_TEXT = 64 << 20
 MAX_GLOBALS = 10_000
 MAX_LINE = 65_536
 
-LONG_TEXT = 256
-"""Texts above this are counted against MAX_TEXT; shorter ones are bounded by the number of opcodes."""
+SHORT_TEXT = 64
+"""Texts up to this are bounded by the number of opcodes."""
+LONG_TEXT = 4096
+"""Texts up to this are counted against MAX_SHORT_TEXT, longer ones (arrays that were written as text) against MAX_TEXT."""
 
 _INT = struct.Struct("<i")
 _UINT = struct.Struct("<I")
@@ -105,6 +108,7 @@ class Walk:
         self.position = 0
         self.objects = 0
         self.text = 0
+        self.short_text = 0
 
     def run(self, start: int) -> Walk:
         """Walk from byte `start` to the end of the pickle."""
@@ -151,7 +155,7 @@ class Walk:
                     position += 4
                     if position + length > self.end:
                         raise PickleCutShort("the pickle breaks off inside a text", self.end)
-                    if length > LONG_TEXT:
+                    if length > SHORT_TEXT:
                         self.position = position
                         self.count_text(length)
                     push(str(data[position : position + length], "utf-8", "surrogatepass"))
@@ -239,10 +243,14 @@ class Walk:
             raise PickleTooLarge(f"the pickle builds more than {MAX_OBJECTS:,} objects", self.position)
 
     def count_text(self, length: int) -> None:
-        """To be called for each long text: as characters it may take four times its bytes."""
-        self.text += length
-        if self.text > MAX_TEXT:
-            raise PickleTooLarge(f"the pickle holds more than {MAX_TEXT:,} bytes of text", self.position)
+        """To be called for each text that is not short: as characters it may take four times its bytes."""
+        if length > LONG_TEXT:
+            self.text += length
+        else:
+            self.short_text += length
+        if self.text > MAX_TEXT or self.short_text > MAX_SHORT_TEXT:
+            limit = MAX_TEXT if self.text > MAX_TEXT else MAX_SHORT_TEXT
+            raise PickleTooLarge(f"the pickle holds more than {limit:,} bytes of text", self.position)
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "little")
