@@ -31,6 +31,8 @@ from ckpt_explorer.reading.sources.folder import Folder
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, listed, plural, shape_as_text, visible
 
+MAX_METADATA_OPCODES = 9_000_000
+"""Some 80 a chunk: a thousand tensors, with two moments each, of 32 processes."""
 MAX_OBJECTS = 5000
 """Objects that are described; of more, only the size is said. A source behind a network is asked for fewer."""
 MAX_OBJECTS_FAR = 64
@@ -44,7 +46,7 @@ def read_distributed(folder: Folder, metadata: str) -> PickledFile:
     """
     opened = folder.open(metadata)
     source = opened.part(0, opened.size, f"{folder.name}: {metadata}")
-    walked = walk(source, source.view())
+    walked = walk(source, source.view(), opcodes=MAX_METADATA_OPCODES)
     with code_first(source.name, walked.globals):
         found = metadata_of(source, walked.root)
     inner = InnerFiles(source)

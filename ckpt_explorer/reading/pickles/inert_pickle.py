@@ -57,12 +57,14 @@ def walk_pickle(
     persistent_load: PersistentLoad | None = None,
     start: int = 0,
     shortcut: Shortcut | None = None,
+    opcodes: int = MAX_OPCODES,
 ) -> Walk:
     """Describe the pickle that begins at byte `start` of `data`; the result has `root`, `globals` and `position`.
 
     `constructors` maps dotted names to functions of ours that turn a call's arguments into a description;
     `persistent_load` does the same for persistent ids (torch's storages). A `shortcut` may leave out memo entries
-    that are hardly ever asked for: if one is, the pickle is walked again without it.
+    that are hardly ever asked for: if one is, the pickle is walked again without it. At most `opcodes` instructions
+    are walked.
 
     Raises:
         PickleCutShort: the bytes end inside the pickle.
@@ -70,10 +72,10 @@ def walk_pickle(
     """
     if shortcut is not None:
         try:
-            return Walk(data, constructors, persistent_load, shortcut).run(start)
+            return Walk(data, constructors, persistent_load, shortcut, opcodes).run(start)
         except _Forgotten:
             pass
-    return Walk(data, constructors, persistent_load, None).run(start)
+    return Walk(data, constructors, persistent_load, None, opcodes).run(start)
 
 
 class _Forgotten(Exception):
@@ -93,12 +95,14 @@ class Walk:
         constructors: Mapping[str, Constructor],
         persistent_load: PersistentLoad | None,
         shortcut: Shortcut | None,
+        opcodes: int = MAX_OPCODES,
     ) -> None:
         self.data = data
         self.end = len(data)
         self.constructors = constructors
         self.persistent_load = persistent_load
         self.shortcut = shortcut
+        self.opcodes = opcodes
         self.shortened = False
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -130,7 +134,7 @@ class Walk:
         push, pop, rare, shortcut = stack.append, stack.pop, RARE, self.shortcut
         unpack_int, unpack_uint = _INT.unpack_from, _UINT.unpack_from
         try:
-            for _ in range(MAX_OPCODES):
+            for _ in range(self.opcodes):
                 op = data[position]
                 position += 1
                 # The opcodes that make up a state dict, most frequent first; all others are in the table of rare ones.
@@ -209,7 +213,7 @@ class Walk:
             if position + 8 >= self.end:
                 raise PickleCutShort("the pickle breaks off", self.end) from None
             raise PickleError("the pickle takes more from its stack than it put there", position) from None
-        raise PickleTooLarge(f"the pickle has more than {MAX_OPCODES:,} instructions", position)
+        raise PickleTooLarge(f"the pickle has more than {self.opcodes:,} instructions", position)
 
     def _after_put(self, position: int, shortcut: Shortcut) -> int:
         """The memo put that follows a REDUCE, if one does, and then the shortcut; returns where they ended."""

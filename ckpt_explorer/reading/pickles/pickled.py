@@ -17,7 +17,7 @@ from ckpt_explorer.reading.pickles.described import (
     PickleTooLarge,
 )
 from ckpt_explorer.reading.pickles.grades import asks_for_code
-from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk, walk_pickle
+from ckpt_explorer.reading.pickles.inert_pickle import MAX_OPCODES, Shortcut, Walk, walk_pickle
 from ckpt_explorer.reading.pickles.numpy_arrays import with_arrays
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged, too_large
@@ -49,15 +49,16 @@ def walk(
     persistent_load: PersistentLoad = storage_claim,
     shortcut: Shortcut | None = None,
     constructors: Mapping[str, Constructor] = CONSTRUCTORS,
+    opcodes: int = MAX_OPCODES,
 ) -> Walk:
-    """Describe the pickle at byte `start` of `data`, which is `source` or a record of it.
+    """Describe the pickle at byte `start` of `data`, which is `source` or a record of it, of at most `opcodes` instructions.
 
     Raises:
         CorruptCheckpoint: cut short (F5), not a pickle that can be described (F18), or either while it asks for code
             that could do harm (P5).
     """
     try:
-        walked = walk_pickle(data, constructors, persistent_load, start, shortcut)
+        walked = walk_pickle(data, constructors, persistent_load, start, shortcut, opcodes)
     except PickleError as error:
         code = asks_for_code(source.name, error.globals)
         if code is not None:
