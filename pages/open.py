@@ -2,26 +2,32 @@
 
 import streamlit as st
 
-from ckpt_explorer.ui import contents, frame, opening, session
+from ckpt_explorer.ui import contents, frame, notes, opening, session, sources, tree, which_part, wholeness
 
 here = session.current()
 frame.title("Open a checkpoint")
-opening.uploader(here)
-opening.path_field(here)
+sources.uploader(here)
+sources.path_field()
+opening.progress(here)
+opening.refusal(here)
 if here.checkpoint is None:
-    opening.examples(here)
-    opening.teach()
+    sources.teach()
+    sources.examples(here)
     st.stop()
 
 contents.facts(here.checkpoint)
-if st.button(f"Align it with {here.target.name}", type="primary", key="next"):
-    st.switch_page("pages/align.py")
+with st.container(key="steps", horizontal=True):
+    fits = bool(here.candidates or here.example)
+    if st.button(f"Align it with {here.target.name}" if fits else "Choose its network", type="primary", key="next"):
+        st.switch_page("pages/align.py")
+    wholeness.button(here)
+which_part.show(here)
+wholeness.show(here)
+notes.show(here.checkpoint.diagnoses)
+contents.lost(here.checkpoint)
 contents.candidates(here.candidates)
-left, right = st.columns([3, 2])
-with left:
-    contents.entries(here.checkpoint)
-with right:
-    contents.imports(here.checkpoint)
-contents.tensors(here.checkpoint)
+tree.show()
+contents.imports(here.checkpoint)
+contents.tensors()
 with st.expander("Or open an example", key="other-examples"):
-    opening.examples(here)
+    sources.examples(here)

@@ -30,6 +30,7 @@ def title(text: str) -> None:
         st.switch_page("app.py")
     st.html(f"<h1 class='room'>{html.escape(text)}</h1>")
     here = session.current()
+    here.said = here.message
     if here.message:
         tone, sentence = here.message
         here.message = None
@@ -71,6 +72,7 @@ def _open_checkpoint(here: session.Session) -> None:
 def _ticking_status() -> None:
     plain.quiet(warmth().status())
     if warmth().done.is_set():
+        session.current().say_again()
         st.rerun()
 
 

@@ -10,8 +10,8 @@ from ckpt_explorer.architectures.residual import NAMES
 from ckpt_explorer.architectures.spec import CUSTOM_FIELDS, NAMED_SPECS, ResNetSpec, SpecField, options_of
 from ckpt_explorer.errors import ArchitectureError, CheckpointExplorerError
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.text import plural, visible
-from ckpt_explorer.ui import plain
+from ckpt_explorer.text import visible
+from ckpt_explorer.ui import plain, which_part
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.session import Session, controlled
 from ckpt_explorer.ui.target import Target
@@ -27,27 +27,13 @@ def show(here: Session) -> None:
         columns = st.columns([2, 3, 1.2] if several else [3, 1.2], vertical_alignment="bottom")
         if several:
             with columns[0]:
-                _state_dict(here)
+                which_part.state_dict(here)
         with columns[-2]:
             _network(here)
         with columns[-1], st.popover("Options", key="network-options", width="stretch"):
             _options(here)
         if here.target.kind == "reference":
             _reference(here)
-
-
-def _state_dict(here: Session) -> None:
-    assert here.checkpoint is not None
-    labels = {
-        row.path: f"{visible(row.path) or 'the top'} · {plural(len(row), 'tensor')}"
-        for row in here.checkpoint.state_dicts
-    }
-    st.selectbox(
-        "State dict",
-        list(labels),
-        format_func=labels.__getitem__,
-        **controlled("state-dict", here.checkpoint.selected, here.select_state_dict),
-    )
 
 
 def _targets(here: Session) -> dict[str, tuple[Target, str]]:

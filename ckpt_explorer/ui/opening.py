@@ -1,85 +1,120 @@
-"""The three ways to open a checkpoint: an upload, a path that the operator allows, an example."""
+"""Opening what was given, in a thread: at once where it is, else with a bar and a way to stop. What is open stays open."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.examples import EXAMPLES, Example, example_bytes, facts
-from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.text import visible
-from ckpt_explorer.ui import plain
-from ckpt_explorer.ui.operator import operator
-from ckpt_explorer.ui.session import Session, widget_value
-from ckpt_explorer.ui.uploads import upload_field
-from ckpt_explorer.ui.warm import wait_for_torch
+from ckpt_explorer.text import bytes_as_text, visible
+from ckpt_explorer.ui import notes, plain, session
+from ckpt_explorer.ui.given import Given, Refusal, refusal_of
+from ckpt_explorer.ui.job import Job
+from ckpt_explorer.ui.session import Opening, Session
+
+AT_ONCE = 0.4
+"""Seconds after which work that tells of its steps is shown with a bar."""
+
+PATIENCE = 4.0
+"""Seconds that are waited for work without steps, which is short or somebody else's server."""
 
 
-def uploader(here: Session) -> None:
-    """The drop field; what arrives is opened in the buffer it arrived in."""
-    upload_field(
-        here,
-        "checkpoint",
-        "A checkpoint: .ckpt, .pth, .pt, .th, .bin, .safetensors. Its bytes decide, not its name.",
-        lambda name, data: _open(here, data, name),
-    )
+def begin(here: Session, given: Given) -> None:
+    """Open `given`. What was refused before is let go of; what is open stays so until there is another."""
+    here.stop_opening()
+    here.refusal = here.message = None
+    here.opening = Opening(given, Job(given.open))
+    if here.opening.job.ends_soon(AT_ONCE, AT_ONCE if given.is_remote else PATIENCE):
+        _settle(here, here.opening)
 
 
-def path_field(here: Session) -> None:
-    """A path on the machine of the server, where the operator allows a folder."""
-    if not operator().folders:
-        return
-
-    def take() -> None:
-        typed = widget_value("path", "")
-        if not typed.strip():
-            return
-        try:
-            path = operator().allowed_path(typed)
-        except CheckpointExplorerError as error:
-            here.message = ("error", str(error))
-            return
-        _open(here, path, path.name)
-
-    st.text_input("A path on this machine", key="path", placeholder="model.ckpt", on_change=take)
-    plain.quiet(f"Allowed: {operator().folders_as_text()}")
+def refuse(here: Session, error: CheckpointExplorerError) -> None:
+    """Say why nothing is opened at all."""
+    here.stop_opening()
+    here.refusal = Refusal(str(error))
 
 
-def examples(here: Session) -> None:
-    """The built-in example in the three cases, one click each."""
-    plain.heading("Or one of three examples: a small ResNet, really trained on handwritten digits")
-    for column, example in zip(st.columns(len(EXAMPLES)), EXAMPLES, strict=True):
-        with column, st.container(border=True, key=f"example-{example.id}", height="stretch"):
-            st.text(example.title)
-            plain.quiet(example.says)
-            if st.button("Open this example", key=f"open-{example.id}"):
-                if example.id == "renamed":
-                    wait_for_torch()
-                _open(here, example_bytes(example), example.file_name, example)
-                st.rerun()
-
-    known = facts()
-    right = sum(known["predicted"][name] == digit for name, digit in known["images"].items())
-    plain.quiet(
-        f"Trained on {known['trained_on']:,} pictures; of {known['held_out']:,} that it never saw, {right:,} are answered right. "
-        f"{known['licence'].split(' (')[0]}, from {known['source'].split(',')[0]}."
-    )
-
-
-def teach() -> None:
-    """What the app will do, for somebody who sees it for the first time."""
-    plain.quiet(
-        "What happens with a file: it is listed without running anything in it, held against the ResNets it could be, "
-        "and you get the rules that make its keys fit. Then it is loaded, checked, and tried on your pictures."
-    )
-
-
-def _open(here: Session, given: bytes | Path, name: str, example: Example | None = None) -> None:
-    """Open and take over; on failure the sentence is kept for the next run, and what was open stays open."""
+def _settle(here: Session, opening: Opening) -> None:
+    """Take over what was opened, or keep why it was not."""
+    here.opening = None
     try:
-        here.take(open_checkpoint(given, name), example)
+        here.take(opening.job.collect(), opening.given)
     except CheckpointExplorerError as error:
-        kept = f" {visible(here.checkpoint.name)} is still open." if here.checkpoint else ""
-        here.message = ("error", f"{error}{kept}")
+        here.refusal = refusal_of(error, opening.given)
+
+
+def progress(here: Session) -> None:
+    """How far the opening is, while one goes on; once it has ended, the page runs again with what came of it."""
+    if here.opening is None:
+        return
+    if here.opening.job.finished.is_set():
+        _settle(here, here.opening)
+        st.rerun()
+    _watch()
+
+
+@st.fragment(run_every=0.3)
+def _watch() -> None:
+    here = session.current()
+    opening = here.opening
+    if opening is None or opening.job.finished.is_set():
+        here.say_again()
+        st.rerun()
+    job, given = opening.job, opening.given
+    with st.container(key="opening", border=True):
+        st.text(f"Opening {visible(given.name, 120)}")
+        show_steps(job, "fetched" if given.is_remote else "unpacked")
+        st.button("Stop", key="stop-opening", on_click=_stop)
+
+
+def show_steps(job: Job[Any], done: str) -> None:
+    """A job's bar and its bytes; `done` is what has been done with them."""
+    if job.fraction is not None:
+        st.progress(job.fraction)
+        words = f"{bytes_as_text(job.done)} of {bytes_as_text(job.total)} {done}"
+    else:
+        words = (
+            f"{bytes_as_text(job.done)} {done}" if job.done else "Nothing has arrived yet" if done == "fetched" else ""
+        )
+    with st.container(key=f"quiet-steps-{done}"):
+        st.text(words or "Reading")
+
+
+def _stop() -> None:
+    session.current().stop_opening()
+
+
+def refusal(here: Session) -> None:
+    """Why the last file was not opened, and the button for what can be done about it here.
+
+    It is said once, as long as nobody does anything else; with a button it stands until another file comes.
+    """
+    found = here.refusal
+    if found is None:
+        return
+    here.said = found
+    if not found.offer:
+        here.refusal = None
+    kept = f"\n{visible(here.checkpoint.name)} is still open." if here.checkpoint else ""
+    plain.say(notes.sentence(found.says, found.next) + kept, "error", key="message", mark=found.id)
+    if found.offer:
+        with st.container(key="offers", horizontal=True):
+            st.button(
+                found.offer,
+                key="offer",
+                type="secondary" if here.checkpoint else "primary",
+                on_click=_take_the_offer,
+            )
+            st.button("Dismiss", key="dismiss", on_click=_dismiss)
+
+
+def _take_the_offer() -> None:
+    """The button's own arguments would be kept by Streamlit, and the file with them."""
+    here = session.current()
+    if here.refusal is not None and here.refusal.again is not None:
+        begin(here, here.refusal.again)
+
+
+def _dismiss() -> None:
+    session.current().refusal = None

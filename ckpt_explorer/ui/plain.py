@@ -22,11 +22,14 @@ SYMBOLS: dict[Tone, str] = {"error": "✕", "warning": "!", "good": "✓", "note
 _serial = itertools.count()
 
 
-def say(text: str, tone: Tone = "note", key: str | None = None) -> None:
-    """A boxed sentence with a symbol; the tone is told by symbol as well as by colour."""
+def say(text: str, tone: Tone = "note", key: str | None = None, mark: str = "") -> None:
+    """A boxed sentence with a symbol; the tone is told by symbol as well as by colour. `mark` stands small at its end."""
     name = key or f"{next(_serial)}"
     with st.container(key=f"say-{tone}-{name}"):
         st.text(f"{SYMBOLS[tone]}  {_lines(text)}")
+        if mark:
+            with st.container(key=f"mark-{name}"):
+                st.text(visible(mark, 12))
 
 
 def quiet(text: str) -> None:

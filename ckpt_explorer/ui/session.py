@@ -83,8 +83,9 @@ class Opening:
 class Session:
     """Everything that one tab has open.
 
-    `given` is where the open checkpoint came from, so that it can be opened again as another of an archive's.
+    `given` is where the open checkpoint came from, where another of an archive's can be opened in its place.
     `refusal` is what was refused last; it holds the bytes only while something is offered to be done with them.
+    `said` is what the last run said once, for a run that nobody asked for to say again.
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
@@ -122,10 +123,11 @@ class Session:
     drafts: dict[str, tuple[str, str]] = field(default_factory=dict)
     generation: int = 0
     message: tuple[str, str] | None = None
+    said: tuple[str, str] | Refusal | None = None
 
     def take(self, checkpoint: Checkpoint, given: Given) -> None:
         """Make `checkpoint` the open one. Pictures and labels stay; rules and network belong to the file and go."""
-        self.given = given
+        self.given = given if given.is_remote or len(checkpoint.members) > 1 else None
         self.example = given.example
         self.refusal = None
         self.forget_integrity()
@@ -170,12 +172,19 @@ class Session:
             self.opening.job.stop()
         self.opening = None
 
+    def say_again(self) -> None:
+        """Before a run that nobody asked for: what stands on the page is not to vanish by it."""
+        if isinstance(self.said, Refusal):
+            self.refusal = self.refusal or self.said
+        elif self.said is not None:
+            self.message = self.message or self.said
+
     def let_go(self) -> None:
         """Forget all that is large: the tab was closed, and nobody will come back."""
         self.stop_opening()
         self.forget_integrity()
         self.forget_loaded()
-        self.checkpoint = self.reference = self.aligned = self.given = self.refusal = None
+        self.checkpoint = self.reference = self.aligned = self.given = self.refusal = self.said = None
         self.images.clear()
 
     def choose(self, target: Target) -> None:
