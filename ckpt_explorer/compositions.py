@@ -9,13 +9,18 @@ Source: `torch/_utils.py` (`_rebuild_sparse_tensor`, `_rebuild_nested_tensor`, `
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
 
-from ckpt_explorer.checkpoint import TensorInfo
+from ckpt_explorer.checkpoint import Composed, TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.text import shape_as_text, visible
+
+ROOM = 128 << 20
+FULLER = 64
+"""What is made of parts may take ROOM bytes, or so many times those of its parts."""
 
 MakePart = Callable[[TensorInfo], torch.Tensor]
 
@@ -31,6 +36,20 @@ def composed_tensor(info: TensorInfo, make: MakePart) -> torch.Tensor:
         return _KINDS[info.composed.kind](info, make)
     except (RuntimeError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise _refused(info, str(error).split("\n", 1)[0]) from None
+
+
+def blown_up(size: int, composed: Composed) -> bool:
+    """Whether a tensor of `size` bytes has grown beyond all reason from its parts."""
+    return size > ROOM and size > FULLER * sum(part.storage.size for part in composed.parts)
+
+
+def padded_elements(nested: Any) -> int:
+    """How many elements a batch of tensors of different sizes has once all are as large as the largest."""
+    if nested.layout is torch.jagged:
+        rows = (nested.offsets()[1:] - nested.offsets()[:-1]).tolist()
+        return len(rows) * max(rows, default=0) * prod(side for side in nested.shape[2:] if isinstance(side, int))
+    sizes = nested._nested_tensor_size()
+    return len(sizes) * prod(sizes.max(0).values.tolist()) if sizes.numel() else 0
 
 
 def _refused(info: TensorInfo, why: str) -> CorruptCheckpoint:
@@ -141,6 +160,9 @@ def _meta(info: TensorInfo, _: MakePart) -> torch.Tensor:
 
 def _cast(info: TensorInfo, make: MakePart) -> torch.Tensor:
     dtype = getattr(torch, info.dtype)
+    assert info.composed is not None
+    if blown_up(info.elements * dtype.itemsize, info.composed):
+        raise ValueError("it would be much larger than what the file holds of it")
     return _parts(info, make)[0].to(dtype)
 
 

@@ -10,12 +10,16 @@ import torch
 from ckpt_explorer.dtypes import ITEM_BYTES, PACKED
 
 if TYPE_CHECKING:
-    from ckpt_explorer.checkpoint import TensorInfo
+    from ckpt_explorer.checkpoint import Composed, TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.text import visible
+from ckpt_explorer.text import bytes_as_text, visible
 
 # The file is mapped read-only and an upload's bytes can't be written either; torch warns of that at every view.
 warnings.filterwarnings("ignore", message="The given buffer is not writable", category=UserWarning)
+# Of what torch thinks of sparse, quantised and nested tensors: whoever opens a file did not choose them.
+warnings.filterwarnings(
+    "ignore", message=".*(Sparse \\w+ tensor support|torch.quantize_per|nested tensors)", category=UserWarning
+)
 
 
 _INTEGERS = {"qint8": torch.int8, "quint8": torch.uint8, "qint32": torch.int32}
@@ -43,9 +47,22 @@ def tensor_from(info: TensorInfo) -> torch.Tensor:
         return tensor_from(info._replace(dtype="uint8", shape=(count,), stride=(1,)))
     dtype = dtype_named(info.dtype)
     if info.elements == 0:
-        return torch.empty(info.shape, dtype=dtype)
-    flat = torch.frombuffer(_in_this_byte_order(info), dtype=dtype)
+        return torch.empty_strided(info.shape, info.stride, dtype=dtype)
+    flat = _aligned(torch.frombuffer(_in_this_byte_order(info), dtype=dtype))
     return flat.as_strided(info.shape, info.stride, info.offset)
+
+
+ALIGNED = 16
+"""Bytes of an element that the processor takes in one piece: torch ends the process where one does not begin at a multiple."""
+
+
+def _aligned(flat: torch.Tensor) -> torch.Tensor:
+    """`flat`, in a copy where its elements are such and lie where a file without padding happened to put them."""
+    if flat.element_size() < ALIGNED or flat.data_ptr() % ALIGNED == 0:
+        return flat
+    raw = torch.empty(flat.nbytes, dtype=torch.uint8)
+    raw.numpy()[:] = flat.view(torch.uint8).numpy()
+    return raw.view(flat.dtype)
 
 
 def dense_from(info: TensorInfo) -> torch.Tensor:
@@ -61,12 +78,29 @@ def dense_from(info: TensorInfo) -> torch.Tensor:
                 "save it again from a network whose weights were loaded.",
             )
         )
+    _check_room(info, info.composed, tensor)
     if tensor.is_quantized:
         return tensor.dequantize()
     if tensor.is_nested:
         return tensor.to_padded_tensor(0.0)
     whole = tensor if tensor.layout is torch.strided else tensor.to_dense()
     return whole.resolve_conj().resolve_neg()
+
+
+def _check_room(info: TensorInfo, composed: Composed, tensor: torch.Tensor) -> None:
+    """Refuse what a few numbers would blow up beyond all reason: a sparse tensor of a million rows and columns."""
+    from ckpt_explorer.compositions import blown_up, padded_elements
+
+    elements = padded_elements(tensor) if tensor.is_nested else info.elements
+    full = elements * max(ITEM_BYTES[info.dtype], 4)
+    if blown_up(full, composed):
+        raise CorruptCheckpoint(
+            Diagnosis(
+                "F18",
+                f"tensor {visible(info.key)!r} would take {bytes_as_text(full)} when it is filled out, and its parts have {bytes_as_text(info.size)}",
+                "if you trust the file, load this tensor with torch and keep it sparse.",
+            )
+        )
 
 
 def _in_this_byte_order(info: TensorInfo) -> memoryview | bytearray:

@@ -26,7 +26,7 @@ def visible(untrusted: str, limit: int = 300) -> str:
 
 def bytes_as_text(size: int) -> str:
     """A number of bytes in the largest unit that keeps it above 1: `130 bytes`, `97.8 MiB`."""
-    value = float(size)
+    value = float(min(size, 1 << 80))  # a size that a file claims may have any number of digits
     for unit in _UNITS:
         if value < 1024 or unit == _UNITS[-1]:
             return f"{size} {'byte' if size == 1 else 'bytes'}" if unit == "bytes" else f"{value:.1f} {unit}"

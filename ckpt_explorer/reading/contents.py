@@ -23,8 +23,13 @@ MAX_VISITS = 500_000
 MAX_MODULES = 100_000
 
 MAX_DEPTH = 100
+MAX_PATH = 4096
 MAX_NAME = 300
 MAX_VERSIONS = 3
+MAX_STATE_DICTS = 1000
+"""Beyond so many, a file is a data set: what is left of it is counted."""
+
+_NO_MORE: tuple[str | None, Any, bool] = (None, None, False)
 
 TensorFacts = Callable[[dict[str, AnyTensorClaim]], dict[str, TensorInfo]]
 
@@ -49,18 +54,21 @@ class Contents:
 
     def _walk(self, root: Any) -> None:
         seen: set[int] = set()
-        waiting: list[tuple[int, str, Any, bool]] = [(0, "", root, True)]
+        waiting = [iter([("", root, True)])]  # one row of siblings a level: a path may be long, and siblings many
         while waiting:
-            depth, path, node, weights = waiting.pop()
+            path, node, weights = next(waiting[-1], _NO_MORE)
+            if path is None:
+                waiting.pop()
+                continue
             if isinstance(node, dict | list | tuple | Call) and type(node) not in TENSOR_CLAIMS:
                 if id(node) in seen or len(seen) > MAX_VISITS:
                     continue
                 seen.add(id(node))
-                if depth > MAX_DEPTH:
-                    self._note(path, "nested", f"more than {MAX_DEPTH} levels deep, not shown")
+                if len(waiting) > MAX_DEPTH or len(path) > MAX_PATH:
+                    deep = f"more than {MAX_DEPTH} levels deep" if len(waiting) > MAX_DEPTH else "under endless names"
+                    self._note(path[:MAX_PATH], "nested", f"{deep}, not shown")
                     continue
-            children = [(depth + 1, *child) for child in self._visit(path, node, weights)]
-            waiting.extend(reversed(children))
+            waiting.append(self._visit(path, node, weights))
 
     def _visit(self, path: str, node: Any, weights: bool) -> Iterator[tuple[str, Any, bool]]:
         """Note what `node` is, and yield what is below it and still to be visited."""
@@ -160,6 +168,9 @@ class Contents:
 
     def _take(self, path: str, claims: dict[str, AnyTensorClaim]) -> None:
         """List `claims` as a state dict at `path`."""
+        if len(self.state_dicts) >= MAX_STATE_DICTS:
+            self._count(path, claims)
+            return
         found = StateDict(path, self.facts(claims))
         self.state_dicts.append(found)
         self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)

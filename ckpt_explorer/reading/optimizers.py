@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, AnyTensorClaim
+from ckpt_explorer.text import visible
 
 MAX_PARAMETERS = 200_000
 
@@ -52,7 +53,7 @@ class OptimizerState:
         """One line: `SGD, 161 parameters in 2 groups, momentum_buffer of each`."""
         kept = sorted({key.rpartition(".")[2] for key in self.tensors})
         groups = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
-        keeps = f", {', '.join(kept[:4])} of each" if kept else ", nothing kept yet"
+        keeps = f", {', '.join(visible(name, 40) for name in kept[:4])} of each" if kept else ", nothing kept yet"
         return f"{self.kind}, {self.parameters:,} parameters{groups}{keeps}"
 
 

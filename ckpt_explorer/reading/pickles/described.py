@@ -82,24 +82,26 @@ class TupleKey:
     storing them takes days; the hash of a text can't.
     """
 
-    __slots__ = ("parts",)
+    __slots__ = ("text",)
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
-        self.parts = parts
+        self.text = repr(parts)
 
     def __hash__(self) -> int:
-        return hash(repr(self.parts))
+        return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TupleKey) and repr(self.parts) == repr(other.parts)
+        return isinstance(other, TupleKey) and self.text == other.text
 
     def __str__(self) -> str:
-        return repr(self.parts)
+        return self.text
 
 
 _SCALARS = (str, int, float, bytes, type(None))
 _SAFE_HASH = 1 << 60
 MAX_KEY_PARTS = 16
+MAX_KEY_PART = 300
+"""Characters of a text, bytes of a byte string and bits of a number in such a key."""
 
 
 def as_dict_key(key: Any) -> Any:
@@ -109,9 +111,20 @@ def as_dict_key(key: Any) -> Any:
     deep, whose hash would overflow the C stack.
     """
     if isinstance(key, int):
-        return key if -_SAFE_HASH < key < _SAFE_HASH else TupleKey((key,))
+        return key if -_SAFE_HASH < key < _SAFE_HASH else _key_of((key,))
     if isinstance(key, str | bytes | float | None):
         return key
-    if type(key) is tuple and len(key) <= MAX_KEY_PARTS and all(isinstance(part, _SCALARS) for part in key):
+    return _key_of(key)
+
+
+def _key_of(key: Any) -> TupleKey | Call:
+    """A stand-in that says what the key is, where that is short; else one that is equal to no other."""
+    if type(key) is tuple and len(key) <= MAX_KEY_PARTS and all(map(_is_short, key)):
         return TupleKey(key)
     return Call(Global("", "key"), (key,))
+
+
+def _is_short(part: Any) -> bool:
+    if isinstance(part, int):
+        return part.bit_length() <= MAX_KEY_PART
+    return isinstance(part, _SCALARS) and not (isinstance(part, str | bytes) and len(part) > MAX_KEY_PART)

@@ -13,6 +13,7 @@ Source: `Lib/pickletools.py` and `Modules/_pickle.c` of CPython 3.11 (opcodes of
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,18 +32,30 @@ from ckpt_explorer.reading.pickles.described import (
 from ckpt_explorer.reading.pickles.rare_opcodes import RARE
 
 MAX_OPCODES = 3_000_000
-MAX_OBJECTS = 1_000_000
-MAX_MEMO = 1_500_000
-MAX_STACK = 1_000_000
-MAX_TEXT = 256 << 20
-MAX_SHORT_TEXT = 64 << 20
+OPCODES_AN_OBJECT = 7
+"""A tensor takes thirty; mappings, lists and calls by the million would be all that a pickle holds."""
+MAX_OBJECTS = MAX_OPCODES // OPCODES_AN_OBJECT
+OPCODES_A_MEMO_ENTRY = 3
+MAX_MEMO = MAX_OPCODES // OPCODES_A_MEMO_ENTRY
+STRETCH = 8192
+"""Instructions between two looks at the stack, the memo and the bytes."""
+MAX_STACK = 500_000
+MAX_CODE = 40 << 20
+"""Bytes of a pickle that are neither arrays nor texts worth counting."""
+MAX_TEXT = 96 << 20
+MAX_SHORT_TEXT = 24 << 20
 MAX_GLOBALS = 10_000
+MAX_NAME = 2000
 MAX_LINE = 65_536
+SHORT_LINE = 128
 
 SHORT_TEXT = 64
 """Texts up to this are bounded by the number of opcodes."""
 LONG_TEXT = 4096
 """Texts up to this are counted against MAX_SHORT_TEXT, longer ones (arrays that were written as text) against MAX_TEXT."""
+
+_WIDE = re.compile(rb"[\xc4-\xff]")
+"""A character that takes two or four bytes in memory, and makes all others of its text take as many."""
 
 _INT = struct.Struct("<i")
 _UINT = struct.Struct("<I")
@@ -58,13 +71,14 @@ def walk_pickle(
     start: int = 0,
     shortcut: Shortcut | None = None,
     opcodes: int = MAX_OPCODES,
+    given: int = 0,
 ) -> Walk:
     """Describe the pickle that begins at byte `start` of `data`; the result has `root`, `globals` and `position`.
 
     `constructors` maps dotted names to functions of ours that turn a call's arguments into a description;
     `persistent_load` does the same for persistent ids (torch's storages). A `shortcut` may leave out memo entries
     that are hardly ever asked for: if one is, the pickle is walked again without it. At most `opcodes` instructions
-    are walked.
+    are walked. `given` are the bytes of the file that somebody gave: what is in memory may grow with them.
 
     Raises:
         PickleCutShort: the bytes end inside the pickle.
@@ -72,10 +86,10 @@ def walk_pickle(
     """
     if shortcut is not None:
         try:
-            return Walk(data, constructors, persistent_load, shortcut, opcodes).run(start)
+            return Walk(data, constructors, persistent_load, shortcut, opcodes, given).run(start)
         except _Forgotten:
             pass
-    return Walk(data, constructors, persistent_load, None, opcodes).run(start)
+    return Walk(data, constructors, persistent_load, None, opcodes, given).run(start)
 
 
 class _Forgotten(Exception):
@@ -96,6 +110,7 @@ class Walk:
         persistent_load: PersistentLoad | None,
         shortcut: Shortcut | None,
         opcodes: int = MAX_OPCODES,
+        given: int = 0,
     ) -> None:
         self.data = data
         self.end = len(data)
@@ -103,6 +118,10 @@ class Walk:
         self.persistent_load = persistent_load
         self.shortcut = shortcut
         self.opcodes = opcodes
+        self.most_objects = opcodes // OPCODES_AN_OBJECT
+        self.most_memo = opcodes // OPCODES_A_MEMO_ENTRY
+        self.most_text = max(MAX_TEXT, 2 * given)
+        self.most_code = max(MAX_CODE, given)
         self.shortened = False
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -113,11 +132,19 @@ class Walk:
         self.objects = 0
         self.text = 0
         self.short_text = 0
+        self.viewed = 0
+        self.finished = False
 
     def run(self, start: int) -> Walk:
         """Walk from byte `start` to the end of the pickle."""
         try:
-            self.root = self._run(start)
+            position = start
+            for _ in range(-(-self.opcodes // STRETCH)):
+                position = self._stretch(position)
+                if self.finished:
+                    return self
+                self._check_room(position, start)
+            raise PickleTooLarge(f"the pickle has more than {self.opcodes:,} instructions", position)
         except PickleError as error:
             error.globals = self.globals
             raise
@@ -127,14 +154,20 @@ class Walk:
             invalid = PickleError(f"not a valid pickle ({type(error).__name__})", self.position)
             invalid.globals = self.globals
             raise invalid from None
-        return self
 
-    def _run(self, position: int) -> Any:
+    def _check_room(self, position: int, start: int) -> None:
+        if max(len(self.stack), len(self.marks)) > MAX_STACK or len(self.memo) > self.most_memo:
+            raise PickleTooLarge("the pickle is nested too deep, or keeps too much for later", position)
+        if position - start - self.viewed - self.text - self.short_text > self.most_code:
+            raise PickleTooLarge(f"the pickle has more than {self.most_code:,} bytes of instructions", position)
+
+    def _stretch(self, position: int) -> int:
+        """Walk some thousand instructions from byte `position` on; returns where that ended."""
         data, stack, memo, marks = self.data, self.stack, self.memo, self.marks
         push, pop, rare, shortcut = stack.append, stack.pop, RARE, self.shortcut
         unpack_int, unpack_uint = _INT.unpack_from, _UINT.unpack_from
         try:
-            for _ in range(self.opcodes):
+            for _ in range(STRETCH):
                 op = data[position]
                 position += 1
                 # The opcodes that make up a state dict, most frequent first; all others are in the table of rare ones.
@@ -152,8 +185,6 @@ class Walk:
                     position += 1
                 elif op == 0x28:  # MARK
                     marks.append(len(stack))
-                    if len(stack) > MAX_STACK or len(marks) > MAX_STACK or len(memo) > MAX_MEMO:
-                        raise PickleTooLarge("the pickle is nested too deep", position)
                 elif op == 0x58:  # BINUNICODE
                     length = unpack_uint(data, position)[0]
                     position += 4
@@ -161,8 +192,9 @@ class Walk:
                         raise PickleCutShort("the pickle breaks off inside a text", self.end)
                     if length > SHORT_TEXT:
                         self.position = position
-                        self.count_text(length)
-                    push(str(data[position : position + length], "utf-8", "surrogatepass"))
+                        push(self.text_of(self.view(length)))
+                    else:
+                        push(str(data[position : position + length], "utf-8", "surrogatepass"))
                     position += length
                 elif op == 0x74:  # TUPLE
                     mark = marks.pop()
@@ -198,7 +230,9 @@ class Walk:
                         position = shortcut(self, position)
                 elif op == 0x2E:  # STOP
                     self.position = position
-                    return pop()
+                    self.root = pop()
+                    self.finished = True
+                    return position
                 else:
                     self.position = position
                     handler = rare[op]
@@ -206,14 +240,12 @@ class Walk:
                         raise PickleError(f"byte 0x{op:02x} is no pickle instruction", position - 1)
                     handler(self)
                     position = self.position
-                    if len(stack) > MAX_STACK or len(memo) > MAX_MEMO:
-                        raise PickleTooLarge("the pickle is nested too deep", position)
         except (IndexError, struct.error):
             self.position = position
             if position + 8 >= self.end:
                 raise PickleCutShort("the pickle breaks off", self.end) from None
             raise PickleError("the pickle takes more from its stack than it put there", position) from None
-        raise PickleTooLarge(f"the pickle has more than {self.opcodes:,} instructions", position)
+        return position
 
     def _after_put(self, position: int, shortcut: Shortcut) -> int:
         """The memo put that follows a REDUCE, if one does, and then the shortcut; returns where they ended."""
@@ -243,25 +275,35 @@ class Walk:
     def count_object(self) -> None:
         """To be called for each mapping, list and call: they take more memory than their opcode took in the file."""
         self.objects += 1
-        if self.objects > MAX_OBJECTS:
-            raise PickleTooLarge(f"the pickle builds more than {MAX_OBJECTS:,} objects", self.position)
+        if self.objects > self.most_objects:
+            raise PickleTooLarge(f"the pickle builds more than {self.most_objects:,} objects", self.position)
 
     def count_text(self, length: int) -> None:
-        """To be called for each text that is not short: as characters it may take four times its bytes."""
+        """To be called for each text, and each copy of bytes, that is not short."""
         if length > LONG_TEXT:
             self.text += length
-        else:
+        elif length > SHORT_TEXT:
             self.short_text += length
-        if self.text > MAX_TEXT or self.short_text > MAX_SHORT_TEXT:
-            limit = MAX_TEXT if self.text > MAX_TEXT else MAX_SHORT_TEXT
+        if self.text > self.most_text or self.short_text > MAX_SHORT_TEXT:
+            limit = self.most_text if self.text > self.most_text else MAX_SHORT_TEXT
             raise PickleTooLarge(f"the pickle holds more than {limit:,} bytes of text", self.position)
+
+    def text_of(self, raw: memoryview) -> str:
+        """A text, after a check of what it will take."""
+        wide = len(raw) > LONG_TEXT and _WIDE.search(raw) is not None
+        self.count_text(4 * len(raw) if wide else len(raw))
+        return str(raw, "utf-8", "surrogatepass")
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "little")
 
     def line(self) -> bytes:
-        window = bytes(self.data[self.position : self.position + MAX_LINE])
+        window = bytes(self.data[self.position : self.position + SHORT_LINE])
         length = window.find(b"\n")
+        if length < 0:
+            window = bytes(self.data[self.position : self.position + MAX_LINE])
+            length = window.find(b"\n")
+            self.count_text(length)
         if length < 0:
             if self.position + MAX_LINE > self.end:
                 raise PickleCutShort("the pickle breaks off inside a line", self.end)
@@ -281,6 +323,8 @@ class Walk:
     def named(self, module: Any, name: Any) -> Global:
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("a name to import is no text", self.position)
+        if len(module) + len(name) > MAX_NAME:
+            raise PickleError(f"a name to import of {len(module) + len(name):,} characters", self.position)
         dotted = f"{module}.{name}"
         known = self.globals.get(dotted)
         if known is None:
@@ -295,6 +339,8 @@ class Walk:
         if type(callee) is Global:
             if callee.constructor is not None and type(arguments) is tuple:
                 described = callee.constructor(arguments)
+                if type(described) is bytes:
+                    self.count_text(len(described))
                 if described is not NotImplemented:
                     return described
             if callee.given is None:
@@ -304,7 +350,10 @@ class Walk:
     def persistent(self, identity: Any) -> Any:
         if self.persistent_load is None:
             raise PickleError("the pickle refers to something outside of itself", self.position)
-        return self.persistent_load(identity)
+        found = self.persistent_load(identity)
+        if isinstance(found, Call):
+            self.count_object()
+        return found
 
     def set_items(self, target: Any, flat: list[Any]) -> None:
         if len(flat) % 2:

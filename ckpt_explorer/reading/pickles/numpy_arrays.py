@@ -44,13 +44,14 @@ def with_arrays(root: Any, names: dict[str, Global]) -> Any:
     top = [root]
     waiting: list[Any] = [top]
     seen: set[int] = set()
+    encoded: dict[int, bytes] = {}
     while waiting and len(seen) < MAX_VISITS:
         node = waiting.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
         for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
-            found = _replaced(value) if isinstance(value, Call) else value
+            found = _replaced(value, encoded) if isinstance(value, Call) else value
             if found is not value:
                 node[key] = found
             if isinstance(found, dict | list):
@@ -65,33 +66,43 @@ def with_arrays(root: Any, names: dict[str, Global]) -> Any:
     return top[0]
 
 
-def _replaced(node: Call) -> Any:
-    """What an array, a number, or a list of objects in NumPy's guise is to us; else the call itself."""
+def _replaced(node: Call, encoded: dict[int, bytes]) -> Any:
+    """What an array, a number, or a list of objects in NumPy's guise is to us; else the call itself.
+
+    `encoded` are the bytes of texts that were met before: many arrays may be given the same one.
+    """
     name = node.name
     if name in _RECONSTRUCT and type(node.state) is tuple and len(node.state) == 5:
         _, shape, dtype, fortran, data = node.state
-        return _array(node, data, dtype, shape, bool(fortran))
+        return _array(node, _as_bytes(data, encoded), dtype, shape, bool(fortran))
     if type(node.args) is not tuple:
         return node
     if name in _FROM_BUFFER and len(node.args) == 4:
         data, dtype, shape, order = node.args
-        return _array(node, data, dtype, shape, order == "F")
+        return _array(node, _as_bytes(data, encoded), dtype, shape, order == "F")
     if name in _SCALAR and len(node.args) == 2:
         return _number(node)
     if name in _FROM_NUMPY and len(node.args) >= 2 and isinstance(node.args[0], Call):
-        claim, dtype = _replaced(node.args[0]), node.args[1]
+        claim, dtype = _replaced(node.args[0], encoded), node.args[1]
         if isinstance(claim, TensorClaim) and isinstance(dtype, Global) and dtype.name in ITEM_BYTES:
             same = claim.dtype == dtype.name
             return claim if same else ComposedClaim("cast", (claim,), claim.shape, dtype.name)
     return node
 
 
+def _as_bytes(data: Any, encoded: dict[int, bytes]) -> Any:
+    """Python 2's byte strings arrive as text where they are ASCII."""
+    if not isinstance(data, str):
+        return data
+    if id(data) not in encoded:
+        encoded[id(data)] = data.encode("latin-1", "replace")
+    return encoded[id(data)]
+
+
 def _array(node: Call, data: Any, dtype: Any, shape: Any, fortran: bool) -> Any:
     code, big_endian = saved_dtype(dtype)
     if code == "O" and isinstance(data, list):  # an array of Python objects: what is in them is what counts
         return data[0] if shape == () and len(data) == 1 else data
-    if isinstance(data, str):
-        data = data.encode("latin-1", "replace")
     if code not in DTYPES or not isinstance(data, bytes | memoryview):
         return node
     return array_claim(memoryview(data), code, shape, fortran, big_endian) or node

@@ -58,7 +58,7 @@ def walk(
             that could do harm (P5).
     """
     try:
-        walked = walk_pickle(data, constructors, persistent_load, start, shortcut, opcodes)
+        walked = walk_pickle(data, constructors, persistent_load, start, shortcut, opcodes, source.given)
     except PickleError as error:
         code = asks_for_code(source.name, error.globals)
         if code is not None:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from ckpt_explorer.reading.pickles.inert_pickle import Walk
 
 MAX_NUMBER_BYTES = 1024
-LONG_BYTES = 65_536
+LONG_BYTES = 256
 """Byte strings above this stay a view of the file."""
+LONG_OLD_TEXT = 65_536
+"""Python 2's strings above this are arrays, and stay a view of the file too."""
 
 _DOUBLE = struct.Struct(">d")
 
@@ -40,9 +42,7 @@ def _long(size_bytes: int) -> Callable[[Walk], int]:
 
 def _text(size_bytes: int) -> Callable[[Walk], str]:
     def value(walk: Walk) -> str:
-        raw = walk.view(walk.number(size_bytes))
-        walk.count_text(len(raw))
-        return str(raw, "utf-8", "surrogatepass")
+        return walk.text_of(walk.view(walk.number(size_bytes)))
 
     return value
 
@@ -51,15 +51,25 @@ def _bytes(size_bytes: int) -> Callable[[Walk], bytes | memoryview]:
     """Short ones as bytes, long ones as a view of the file."""
 
     def value(walk: Walk) -> bytes | memoryview:
-        raw = walk.view(walk.number(size_bytes))
-        return raw if len(raw) > LONG_BYTES else bytes(raw)
+        return _viewed(walk, walk.number(size_bytes), LONG_BYTES)
 
     return value
 
 
-def _old_text(raw: bytes) -> str | bytes:
+def _viewed(walk: Walk, size: int, longest_copy: int) -> bytes | memoryview:
+    """The next bytes: a copy where they are few."""
+    raw = walk.view(size)
+    if size > longest_copy:
+        walk.count_object()
+        walk.viewed += size
+        return raw
+    walk.count_text(size)
+    return bytes(raw)
+
+
+def _old_text(raw: bytes | memoryview) -> str | bytes | memoryview:
     """Python 2's str: text where it is ASCII, else the bytes it was."""
-    return raw.decode("ascii") if raw.isascii() else raw
+    return raw.decode("ascii") if isinstance(raw, bytes) and raw.isascii() else raw
 
 
 def _text_int(walk: Walk) -> int | bool:
@@ -73,11 +83,18 @@ def _short_int(walk: Walk, digits: bytes) -> int:
     return int(digits, 0)
 
 
-def _quoted(walk: Walk) -> str | bytes:
+def _quoted(walk: Walk) -> str | bytes | memoryview:
     line = walk.line().strip()
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise PickleError("a text without quotes", walk.position)
     return _old_text(codecs.escape_decode(line[1:-1])[0])
+
+
+def _escaped(walk: Walk) -> str:
+    line = walk.line()
+    if b"\\" in line:  # it may hold a character that makes all others take four bytes
+        walk.count_text(4 * len(line))
+    return line.decode("raw-unicode-escape")
 
 
 def _empty_dict(walk: Walk) -> InertDict:
@@ -222,9 +239,9 @@ for _op, _handler in {
     0x46: _push(lambda walk: float(walk.line())),  # FLOAT
     0x47: _push(lambda walk: _DOUBLE.unpack(walk.take(8))[0]),  # BINFLOAT
     0x53: _push(_quoted),  # STRING
-    0x54: _push(lambda walk: _old_text(walk.take(walk.number(4)))),  # BINSTRING
+    0x54: _push(lambda walk: _old_text(_viewed(walk, walk.number(4), LONG_OLD_TEXT))),  # BINSTRING
     0x55: _push(lambda walk: _old_text(walk.take(walk.number(1)))),  # SHORT_BINSTRING
-    0x56: _push(lambda walk: walk.line().decode("raw-unicode-escape")),  # UNICODE
+    0x56: _push(_escaped),  # UNICODE
     0x8C: _push(_text(1)),
     0x8D: _push(_text(8)),
     0x42: _push(_bytes(4)),  # BINBYTES

@@ -165,10 +165,10 @@ def _take_tensors(walk: Walk, columns: tuple[Column, ...], number: _Number, numb
 def _take_versions(walk: Walk, columns: tuple[Column, ...], number: _Number) -> bool:
     """The same for the small mappings of `_metadata`."""
     sizes, keys, key_puts, mapping_puts, words, versions = columns
-    (word, *others) = {_remembered(walk, raw) for raw in set(words)}
+    word, *others = (_remembered(walk, raw) for raw in set(words))
     if (
-        others
-        or type(word) is not str
+        type(word) is not str
+        or any(type(other) is not str or other != word for other in others)
         or not _sizes_fit(sizes, keys)
         or not _puts_are_new(walk, key_puts, mapping_puts)
     ):

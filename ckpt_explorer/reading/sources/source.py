@@ -23,15 +23,21 @@ class Source:
     step: int | None = None
     """How many bytes to ask for at once where the end of what is wanted is not known; None: all, they are here."""
 
-    def __init__(self, name: str, data: memoryview, path: Path | None = None) -> None:
+    def __init__(self, name: str, data: memoryview, path: Path | None = None, given: int | None = None) -> None:
         self.name = name
         self.path = path
         self._data = data
+        self._given = given
 
     @property
     def size(self) -> int:
         """Bytes in the file."""
         return len(self._data)
+
+    @property
+    def given(self) -> int:
+        """Bytes of the file that somebody gave: fewer than `size`, where these were unpacked from it."""
+        return self.size if self._given is None else self._given
 
     def view(self, start: int = 0, stop: int | None = None) -> memoryview:
         """The bytes from `start` to before `stop` (the end, by default), as a view that is never copied.
@@ -42,7 +48,7 @@ class Source:
 
     def part(self, start: int, stop: int, name: str) -> Source:
         """A run of these bytes as a source of its own: a file that lies in this one as it is."""
-        return Source(name, self.view(start, stop), self.path)
+        return Source(name, self.view(start, stop), self.path, self._given)
 
 
 def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | None = None) -> Source:

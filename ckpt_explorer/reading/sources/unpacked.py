@@ -104,7 +104,7 @@ def unpacked(
                 )
             file.write(piece)
         file.flush()
-        return Source(name, mapped(file.fileno()))
+        return Source(name, mapped(file.fileno()), given=source.given)
 
 
 def _pieces(source: Source, compression: str, progress: Progress | None, salvage: bool) -> Iterator[bytes]:
