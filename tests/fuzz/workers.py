@@ -1,0 +1,96 @@
+"""Processes that open mutants: limited in memory, watched by the clock, and replaced when they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tests.fuzz.corpus import Files
+from tests.fuzz.opening import Outcome, tried
+
+SECONDS = 20.0
+MEGABYTES = 300.0
+ADDRESS_SPACE = 1536 << 20
+"""Bytes beyond those that the process has after its imports."""
+
+
+class Worker:
+    """One process, started when it is first needed. `warm` is opened first, so that what is imported late is there."""
+
+    def __init__(self, warm: list[Files]) -> None:
+        self._warm = warm
+        self._marks = tempfile.TemporaryDirectory(prefix="fuzz-marks-")
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self.started = 0
+
+    def tried(self, files: Files, name: str) -> Outcome:
+        """What became of `files`; a process that hangs or dies is an outcome too."""
+        pipe = self._running()
+        pipe.send((files, name))
+        outcome = self._answer(pipe, SECONDS)
+        if outcome.megabytes > MEGABYTES and not outcome.wrong:
+            return Outcome(outcome.opened, f"memory: {outcome.megabytes:,.0f} MB", outcome.seconds, outcome.megabytes)
+        return outcome
+
+    def _answer(self, pipe: Connection, seconds: float) -> Outcome:
+        try:
+            if pipe.poll(seconds):
+                found = pipe.recv()
+                assert isinstance(found, Outcome)
+                return found
+            wrong, took = f"hang: still running after {seconds:.0f} s", seconds
+        except EOFError:
+            wrong, took = "the process died", 0.0
+        assert self._process is not None
+        if took:
+            self._process.kill()
+        self._process.join()
+        wrong = f"{wrong} (exit {self._process.exitcode})" if not took else wrong
+        self._process = None
+        return Outcome(False, wrong, took, 0.0)
+
+    def _running(self) -> Connection:
+        if self._process is None or not self._process.is_alive() or self._pipe is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, self._warm, self._marks.name), daemon=True)
+            self._process.start()
+            theirs.close()
+            self.started += 1
+            if not self._pipe.poll(120) or self._pipe.recv() != "ready":
+                raise RuntimeError("a worker did not start")
+        return self._pipe
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None and self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._marks.cleanup()
+
+
+def _serve(pipe: Connection, warm: list[Files], marks: str) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["CKPT_MARKER_DIR"] = marks
+    os.environ["BROWSER"] = f"touch {marks}/browser %s"
+    for files in warm:
+        found = tried(files, "model.pth")
+        if found.wrong and not found.wrong.startswith("imported"):
+            print(f"an honest file fails: {found.wrong}", flush=True)
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE, used + ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe.send("ready")
+    while True:
+        try:
+            files, name = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(tried(files, name))
