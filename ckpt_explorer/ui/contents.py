@@ -22,8 +22,9 @@ def facts(checkpoint: Checkpoint) -> None:
     chosen = checkpoint.state_dict
     writer = f", written by {checkpoint.written_by}" if checkpoint.written_by else ""
     path = f" {chosen.path!r}" if chosen.path else ""
+    inside = f"The file in it is {checkpoint.member}. " if checkpoint.member not in checkpoint.name else ""
     plain.say(
-        f"{checkpoint.name} is {_kind(checkpoint.format)} of {bytes_as_text(checkpoint.size)}{writer}. "
+        f"{checkpoint.name} is {_kind(checkpoint.format)} of {bytes_as_text(checkpoint.size)}{writer}. {inside}"
         f"Its state dict{path} has {plural(len(chosen), 'tensor')} with {plural(chosen.elements, 'element')}. "
         "Nothing in it was run, and no tensor was read.",
         "warning" if checkpoint.lost else "good",
@@ -75,6 +76,7 @@ def candidates(found: tuple[Candidate, ...]) -> None:
         table,
         hide_index=True,
         key="candidates",
+        placeholder="–",
         height=_height(len(table)),
         column_config={
             "network": st.column_config.TextColumn(width=130),

@@ -62,18 +62,19 @@ def show() -> None:
             "size": [bytes_as_text(row.entry.size) if row.entry.size else "" for row in kept],
         }
     )
-    st.dataframe(
-        table,
-        hide_index=True,
-        key="entries",
-        height=ROW * (min(len(table), SHOWN) + 1) + 3,
-        column_config={
-            "path": st.column_config.TextColumn("name", width="medium"),
-            "kind": st.column_config.TextColumn(width=90),
-            "what": st.column_config.TextColumn(width="large"),
-            "size": st.column_config.TextColumn(width=80),
-        },
-    )
+    with st.container(key="tree"):
+        st.dataframe(
+            table,
+            hide_index=True,
+            key="entries",
+            height=ROW * (min(len(table), SHOWN) + 1) + 3,
+            column_config={
+                "path": st.column_config.TextColumn("name", width="medium"),
+                "kind": st.column_config.TextColumn(width=90),
+                "what": st.column_config.TextColumn(width="large"),
+                "size": st.column_config.TextColumn(width=80),
+            },
+        )
 
 
 def _what(entry: Entry, checkpoint: Checkpoint) -> str:
