@@ -198,7 +198,8 @@ def _module_tensors(top: dict[str, Any]) -> dict[str, AnyTensorClaim]:
         prefix, state, above = waiting.pop()
         visits += 1
         hidden = state.get("_non_persistent_buffers_set")
-        names = set(_texts(hidden.args[0]) if isinstance(hidden, Call) and hidden.args else _texts(hidden))
+        given = hidden.args if isinstance(hidden, Call) else (hidden,)  # a set, in pickles of the old protocols a call
+        names = set(_texts(given[0])) if isinstance(given, tuple) and given else set()
         for part in ("_parameters", "_buffers"):
             for name, value in state[part].items():
                 if type(value) in TENSOR_CLAIMS and not (part == "_buffers" and name in names):

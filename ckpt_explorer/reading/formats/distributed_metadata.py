@@ -74,7 +74,7 @@ def metadata_of(source: Source, root: Any) -> Metadata:
     entries = {name: _entry(source, name, found) for name, found in listed.items() if isinstance(name, str)}
     places: dict[tuple[str, Numbers | None], Place] = {}
     for key, found in stored.items():
-        index = _fields(key.args[0]) if isinstance(key, Call) and key.args else {}
+        index = _fields(key.args[0]) if isinstance(key, Call) and isinstance(key.args, tuple) and key.args else {}
         name, start = index.get("fqn"), index.get("offset")
         if not isinstance(name, str) or (start is not None and not _are_numbers(start)):
             raise damaged(source, "it gives a place to something without a name")
