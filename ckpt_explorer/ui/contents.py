@@ -149,10 +149,10 @@ def tensors() -> None:
         key="tensors",
         height=_height(len(table), MANY),
         column_config={
-            "key": st.column_config.TextColumn(width="large"),
-            "shape": st.column_config.TextColumn(width="medium"),
-            "dtype": st.column_config.TextColumn(width=90),
-            "bytes": st.column_config.NumberColumn("size", format="bytes", width=90),
+            "key": st.column_config.TextColumn(width=255),
+            "shape": st.column_config.TextColumn(width=120),
+            "dtype": st.column_config.TextColumn(width=75),
+            "bytes": st.column_config.NumberColumn("size", format="bytes", width=75),
         },
     )
     if words:

@@ -44,7 +44,8 @@ def sentence(says: str, step: str) -> str:
     """What was recognised, and on a line of its own the next step."""
     text = f"{says}{'' if says.endswith(('.', '!', '?')) else '.'}"
     if step:
-        text += f"\n→ {step[:1].upper()}{step[1:]}"
+        is_code = any(sign in step.split(" ", 1)[0][:-1] for sign in "._(")
+        text += f"\n→ {step if is_code else step[:1].upper() + step[1:]}"
     for said, here in _ON_A_PAGE.items():
         text = text.replace(said, here)
     return text

@@ -58,8 +58,8 @@ def show() -> None:
         {
             "path": [visible(row.entry.path) if words else INDENT * row.depth + visible(row.name) for row in kept],
             "kind": [row.entry.kind for row in kept],
-            "what": [_what(row.entry, checkpoint) for row in kept],
             "size": [bytes_as_text(row.entry.size) if row.entry.size else "" for row in kept],
+            "what": [_what(row.entry, checkpoint) for row in kept],
         }
     )
     with st.container(key="tree"):
@@ -69,10 +69,10 @@ def show() -> None:
             key="entries",
             height=ROW * (min(len(table), SHOWN) + 1) + 3,
             column_config={
-                "path": st.column_config.TextColumn("name", width="medium"),
-                "kind": st.column_config.TextColumn(width=90),
-                "what": st.column_config.TextColumn(width="large"),
-                "size": st.column_config.TextColumn(width=80),
+                "path": st.column_config.TextColumn("name", width=190),
+                "kind": st.column_config.TextColumn(width=80),
+                "what": st.column_config.TextColumn(width=420),
+                "size": st.column_config.TextColumn(width=70),
             },
         )
 

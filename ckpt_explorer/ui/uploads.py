@@ -71,8 +71,9 @@ def upload_together(
 
     def take() -> None:
         found = widget_value(key)
-        uploads = found if isinstance(found, list) else [found] if found is not None else []
-        if not uploads:
+        given = found if isinstance(found, list) else [found]
+        uploads = [upload for upload in given if isinstance(upload, UploadedFile)]
+        if not uploads:  # a run that was begun anew tells of them again, as files that are gone: they were taken
             return
         here.generation += 1
         files: dict[str, bytes] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import struct
@@ -48,7 +49,33 @@ def settled(server: Server, above: float) -> float:
     return server.resident_mib() - above
 
 
-@pytest.mark.skipif(bool(os.environ.get("CI")), reason="moves gigabytes: for a machine of one's own")
+own_machine = pytest.mark.skipif(bool(os.environ.get("CI")), reason="moves gigabytes: for a machine of one's own")
+
+
+@own_machine
+def test_a_large_archive_shows_how_far_it_is_and_can_be_stopped(new_tab: NewTab, tmp_path: Path) -> None:
+    file = tmp_path / "large.safetensors.gz"
+    with gzip.open(file, "wb", compresslevel=0) as out, large_file(tmp_path, 700).open("rb") as plain:
+        while piece := plain.read(MIB):
+            out.write(piece)
+    tab = new_tab()
+    tab.click("open-fits")
+    tab.says("say-good-facts", "digits_resnet20.pth")
+    tab.drops(file)
+    expect(tab.by_key("opening")).to_contain_text("Opening large.safetensors.gz", timeout=MINUTES)
+    tab.says("say-good-facts", "digits_resnet20.pth")
+    tab.click("stop-opening")
+    expect(tab.by_key("opening")).to_have_count(0)
+    tab.says("say-good-facts", "digits_resnet20.pth")
+    tab.drops(file)
+    expect(tab.by_key("opening")).to_be_visible(timeout=MINUTES)
+    expect(tab.by_key("say-good-facts")).to_contain_text("large.safetensors.gz", timeout=MINUTES)
+    tab.says("mono-sidebar", "large.safetensors.gz")
+    tab.click("verify")
+    expect(tab.by_key("say-note-whole")).to_contain_text("sha256", timeout=MINUTES)
+
+
+@own_machine
 def test_an_upload_of_gigabytes_is_held_once(new_tab: NewTab, tmp_path: Path) -> None:
     room = available_mib()
     mib = 2048 if room > 12_000 else 1024

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from ckpt_explorer.ui import uploads
+from ckpt_explorer.ui.session import Session
 
 DATA = b"weights" * 10_000
 PAGE = """
@@ -90,3 +91,17 @@ def test_the_running_server_has_a_manager_that_removes_by_tab_and_file() -> None
         "session_id",
         "file_id",
     ]
+
+
+def test_a_run_that_begins_anew_tells_of_files_that_were_taken_and_they_are_not_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, received = Session(), list[dict[str, bytes]]()
+    fields: list[Callable[[], None]] = []
+    monkeypatch.setattr("streamlit.file_uploader", lambda *_, on_change, **__: fields.append(on_change))
+    uploads.upload_together(here, "checkpoint", "A file", received.append)
+    for value in (upload(), DeletedFile("one"), [DeletedFile("one"), DeletedFile("two")], None):
+        monkeypatch.setattr(uploads, "widget_value", lambda _key, value=value: value)
+        fields[0]()
+    assert received == [{"model.pth": DATA}]
+    assert here.generation == 1
