@@ -81,10 +81,18 @@ def test_keys_and_tensors_that_are_mentioned_again_are_the_same_objects() -> Non
     assert_agreement(pickle_of({**raw, "again": raw["layer80.weight"], "view": raw["layer87.weight"][3:9]}))
 
 
+def keeps(walk: Walk, index: int) -> bool:
+    try:
+        walk.memo[index]
+    except KeyError:
+        return False
+    return True
+
+
 def test_a_memo_entry_that_the_shortcut_left_out_is_found_by_walking_again() -> None:
     pickle = pickle_of(many())
     fast = walked(pickle, fast=True)
-    forgotten = next(index for index in range(400) if index not in fast.memo)
+    forgotten = next(index for index in range(400) if not keeps(fast, index))
     asks_for_it = pickle.removesuffix(b".") + b"j" + forgotten.to_bytes(4, "little") + b"\x86."
     assert not walked(asks_for_it, fast=True).shortened
     assert_agreement(asks_for_it)
@@ -92,7 +100,7 @@ def test_a_memo_entry_that_the_shortcut_left_out_is_found_by_walking_again() -> 
 
 def test_a_memo_entry_that_is_written_twice_is_never_taken_in_a_run() -> None:
     pickle = pickle_of(many())
-    index = sorted(walked(pickle, fast=True).memo)[-1] - 20
+    index = max(walked(pickle, fast=False).memo) - 20
     put = b"r" + index.to_bytes(4, "little")
     assert pickle.count(put) == 1
     assert_agreement(pickle.replace(put, b"r" + (index - 1).to_bytes(4, "little")))

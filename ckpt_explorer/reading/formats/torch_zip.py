@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
 from operator import attrgetter, mul
+from typing import NamedTuple
 
 from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
@@ -26,7 +27,20 @@ MAX_UNPACKED_PICKLE = 64 << 20
 SMALL_PICKLE = 8 << 20
 """Below this many bytes a copy is made, which is walked faster than a view of the file."""
 
+
+class _BytesOf(NamedTuple):
+    """The first bytes of a record, read when it is called. (A `partial` takes twice the memory, for each tensor.)"""
+
+    directory: Records
+    record: Record
+    size: int
+
+    def __call__(self) -> memoryview:
+        return self.directory.first_bytes(self.record, self.size)
+
+
 _as_storage: Callable[[tuple[object, ...]], Storage] = partial(tuple.__new__, Storage)
+_as_bytes_of: Callable[[tuple[object, ...]], _BytesOf] = partial(tuple.__new__, _BytesOf)
 
 
 def read_torch_zip(source: Source) -> PickledFile:
@@ -53,6 +67,9 @@ def read_torch_records(records: Records, record: Record, salvage: bool = False) 
     top = record.name.removesuffix("data.pkl")
     pickle = records.read(record, MAX_PICKLE if record.method == STORED else MAX_UNPACKED_PICKLE)
     content = bytes(pickle) if len(pickle) < SMALL_PICKLE else pickle
+    if content is not pickle and isinstance(records, ZipDirectory) and record.method == STORED:
+        start = records.position(record)
+        records.source.forget(start, start + record.packed)
     walked = walk(records.source, content, shortcut=tensor_shortcut())
     slash = "\\" if top.endswith("\\") else "/"  # some packers on Windows write names as Windows does
     find_storages = partial(storages_in, records, f"{top}data{slash}", says_big_endian(records, top))
@@ -74,7 +91,7 @@ def storages_in(directory: Records, folder: str, big_endian: bool, claims: Seque
                 f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {record.size:,}",
             )
     names = map(attrgetter("name"), found)
-    reads = map(partial, repeat(directory.first_bytes), found, sizes)
+    reads = map(_as_bytes_of, zip(repeat(directory), found, sizes, strict=False))
     return list(map(_as_storage, zip(names, sizes, reads, repeat(big_endian), strict=False)))
 
 

@@ -29,6 +29,7 @@ from ckpt_explorer.reading.pickles.described import (
     PickleTooLarge,
     as_dict_key,
 )
+from ckpt_explorer.reading.pickles.memo import Memo
 from ckpt_explorer.reading.pickles.rare_opcodes import RARE
 
 MAX_OPCODES = 3_000_000
@@ -125,7 +126,7 @@ class Walk:
         self.shortened = False
         self.stack: list[Any] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[int, Any] = {} if shortcut is None else Memo()
         self.globals: dict[str, Global] = {}
         self.root: Any = None
         self.position = 0
@@ -319,6 +320,12 @@ class Walk:
 
     def put(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
+
+    def memoize(self) -> None:
+        """Put what is on top behind all entries, where their number is known: a shortcut does not keep all."""
+        if self.shortened:
+            raise KeyError("memo")
+        self.put(len(self.memo))
 
     def named(self, module: Any, name: Any) -> Global:
         if not isinstance(module, str) or not isinstance(name, str):

@@ -256,6 +256,6 @@ for _op, _handler in {
     0x67: _push(lambda walk: walk.memo[int(walk.line())]),  # GET
     0x6A: _push(lambda walk: walk.memo[walk.number(4)]),  # LONG_BINGET
     0x70: lambda walk: walk.put(int(walk.line())),  # PUT
-    0x94: lambda walk: walk.put(len(walk.memo)),  # MEMOIZE
+    0x94: lambda walk: walk.memoize(),  # MEMOIZE
 }.items():
     RARE[_op] = _handler

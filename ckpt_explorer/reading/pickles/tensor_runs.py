@@ -18,16 +18,19 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
 from ckpt_explorer.reading.pickles.described import Global, InertDict
 from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk
+from ckpt_explorer.reading.pickles.memo import Memo
 from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, storage_dtype, tensor_v2
 
-MAX_ROWS = 4096
+MAX_ROWS = 1024
 """Rows decoded at once, so that the columns stay small; a longer run goes on behind them."""
 
 Patterns = tuple[re.Pattern[bytes], ...]
@@ -156,8 +159,7 @@ def _take_tensors(walk: Walk, columns: tuple[Column, ...], number: _Number, numb
             ),
         )
     )
-    for puts, values in ((key_puts, key_texts), (name_puts, name_texts), (tensor_puts, tensors)):
-        walk.memo.update(zip(_indexes(puts), values, strict=True))
+    _keep(walk, (key_puts, key_texts), (name_puts, name_texts), (tensor_puts, tensors))
     walk.stack.extend(chain.from_iterable(zip(key_texts, tensors, strict=True)))
     return True
 
@@ -177,15 +179,17 @@ def _take_versions(walk: Walk, columns: tuple[Column, ...], number: _Number) -> 
     mappings = [InertDict() for _ in versions]
     for mapping, raw in zip(mappings, versions, strict=True):
         mapping[word] = number[raw]
-    for puts, values in ((key_puts, texts), (mapping_puts, mappings)):
-        walk.memo.update(zip(_indexes(puts), values, strict=True))
+    _keep(walk, (key_puts, texts), (mapping_puts, mappings))
     walk.stack.extend(chain.from_iterable(zip(texts, mappings, strict=True)))
     return True
 
 
 def _remembered(walk: Walk, raw: bytes) -> Any:
     """What BINGET or LONG_BINGET takes from the memo; None where there is nothing."""
-    return walk.memo.get(int.from_bytes(raw[1:], "little"))
+    try:
+        return walk.memo[int.from_bytes(raw[1:], "little")]
+    except KeyError:
+        return None
 
 
 def _makes_tensors(constructor: Any) -> bool:
@@ -213,6 +217,8 @@ def _puts_are_new(walk: Walk, *columns: Column) -> bool:
         return False
     if joined != struct.pack(f"<{count}{_INTEGER[width]}", *range(first, first + count)):
         return False
+    if not isinstance(walk.memo, Memo) or first < walk.memo.stop:
+        return False
     if len(walk.memo) < count and max(walk.memo, default=-1) < first:
         return True
     return walk.memo.keys().isdisjoint(range(first, first + count))
@@ -221,8 +227,18 @@ def _puts_are_new(walk: Walk, *columns: Column) -> bool:
 _INTEGER = {1: "B", 4: "I"}
 
 
-def _indexes(puts: Column) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(puts)}{_INTEGER[len(puts[0])]}", b"".join(puts))
+def _keep(walk: Walk, *rows: tuple[Column, Sequence[Any]]) -> None:
+    """Put the values at the memo indexes beside them: the first of the first column is the lowest of all, and so on."""
+    assert isinstance(walk.memo, Memo)
+    columns = [(_indexes(puts), values) for puts, values in rows]
+    walk.memo.add(columns[0][0][0], columns[-1][0][-1] + 1, columns)
+
+
+def _indexes(puts: Column) -> array[int]:
+    found = array(_INTEGER[len(puts[0])], b"".join(puts))
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
 
 
 def _texts(raw: Column) -> list[str]:

@@ -46,6 +46,14 @@ class Source:
         """
         return self._data[start:stop]
 
+    def forget(self, start: int, stop: int) -> None:
+        """These bytes were copied: of a mapped file, they need not stay in memory."""
+        whole = self._data.obj
+        if isinstance(whole, mmap.mmap) and len(whole) == len(self._data) and hasattr(mmap, "MADV_DONTNEED"):
+            first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+            if first < stop:
+                whole.madvise(mmap.MADV_DONTNEED, first, stop - first)
+
     def part(self, start: int, stop: int, name: str) -> Source:
         """A run of these bytes as a source of its own: a file that lies in this one as it is."""
         return Source(name, self.view(start, stop), self.path, self._given)

@@ -47,6 +47,7 @@ class ZipDirectory:
         if count > MAX_ENTRIES or count * _CENTRAL.size > size:
             raise damaged(source, f"its directory claims {count:,} records in {bytes_as_text(size)}")
         raw, position = bytes(source.view(start, start + size)), 0
+        source.forget(start, start + size)
         records: dict[str, Record] = {}
         for _ in range(count):
             if position + _CENTRAL.size > size:
