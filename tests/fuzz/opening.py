@@ -27,7 +27,8 @@ OURS = ("ckpt_explorer.", "torch.", "torch", "numpy.", "encodings.utf_")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went: whether it opened, what was wrong (empty: nothing), in seconds and MB beyond the process at rest."""
+    """How it went: whether it opened, what was wrong (empty: nothing), in seconds of the
+    processor's time and MB beyond the process at rest."""
 
     opened: bool
     wrong: str
@@ -39,14 +40,14 @@ def tried(files: Files, name: str) -> Outcome:
     """Open `files` in every way there is."""
     before = set(sys.modules)
     at_rest = _peak(reset=True)
-    start = time.perf_counter()
+    start = time.process_time()
     opened, wrong = False, ""
     try:
         opened = _looked_at(files, name, salvage=False)
         _looked_at(files, name, salvage=True)
     except Exception as error:  # noqa: BLE001  finding these is the purpose
         wrong = _signature(error)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     strange = [module for module in set(sys.modules) - before if not module.startswith(OURS)]
     if strange:
         wrong = f"imported {sorted(strange)[:5]}"
