@@ -39,13 +39,14 @@ class CheckpointExplorerError(Exception):
 
 
 class RefusedFile(CheckpointExplorerError):
-    """The file was not opened. `diagnosis` says what was recognised instead; `readable` is how many tensors of a broken
+    """The file was not opened. `diagnosis` says what was recognised instead; `readable` of the `total` tensors of a broken
     file could be read all the same."""
 
-    def __init__(self, diagnosis: Diagnosis, readable: int = 0) -> None:
+    def __init__(self, diagnosis: Diagnosis, readable: int = 0, total: int = 0) -> None:
         super().__init__(str(diagnosis))
         self.diagnosis = diagnosis
         self.readable = readable
+        self.total = total
 
 
 class NotACheckpoint(RefusedFile):

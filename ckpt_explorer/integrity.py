@@ -20,6 +20,7 @@ from typing import Any
 
 from ckpt_explorer.checkpoint import Checkpoint, Part, TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
+from ckpt_explorer.reading.sources.records import Record, Records
 from ckpt_explorer.text import bytes_as_text, listed, plural, visible
 
 Progress = Callable[[int, int], None]
@@ -75,7 +76,11 @@ class Integrity:
         """The result in a sentence."""
         if self.damaged:
             keys = [key for row in self.damaged for key in row.keys]
-            return f"{plural(len(self.damaged), 'record')} of {self.checked + len(self.damaged):,} do not have their checksum: {listed(keys or [row.record for row in self.damaged])}"
+            names = listed(keys or [row.record for row in self.damaged])
+            has = "does not have its" if len(self.damaged) == 1 else "do not have their"
+            return (
+                f"{len(self.damaged):,} of {plural(self.checked + len(self.damaged), 'record')} {has} checksum: {names}"
+            )
         if self.name_agrees is False:
             return "the file's sha256 is not the one in its name"
         agrees = ", and the hash in the name is the file's" if self.name_agrees else ""
@@ -126,30 +131,35 @@ def verify(checkpoint: Checkpoint, progress: Progress | None = None) -> Integrit
 
     Reads each file once more than it has records; of a remote one, all of it is fetched.
     """
-    total = sum(part.source.size for part in checkpoint.parts)
-    steps = _Steps(total, progress)
-    alone = len(checkpoint.parts) == 1 and checkpoint.parts[0].source.size > 0
+    size = sum(part.source.size for part in checkpoint.parts)
+    rows = [(part.records, record) for part in checkpoint.parts if part.records for record in _rows(part.records)]
+    alone = len(checkpoint.parts) == 1 and size > 0
+    steps = _Steps(size * alone + sum(record.size for _, record in rows) or size, progress)
     digest = _sha256(checkpoint.parts[0], steps) if alone else None
     keys = _keys_by_storage(checkpoint)
     checked, not_computed, damaged = 0, 0, []
-    for part in checkpoint.parts:
-        for record in part.records.records.values() if part.records else ():
-            try:
-                content = part.records.read(record) if part.records else memoryview(b"")
-            except CorruptCheckpoint as error:
-                damaged.append(Damaged(record.name, tuple(keys.get(record.name, ())), error.diagnosis.says))
-                continue
-            if record.crc or not len(content) or zlib.crc32(content) == 0:
-                checked += 1
-            else:
-                not_computed += 1
-            steps.done(0 if digest else len(content))
+    for records, record in rows:
+        try:
+            content = records.read(record)
+        except CorruptCheckpoint as error:
+            damaged.append(Damaged(record.name, tuple(keys.get(record.name, ())), error.diagnosis.says))
+            continue
+        finally:
+            steps.done(record.size)
+        if record.crc or not len(content) or zlib.crc32(content) == 0:
+            checked += 1
+        else:
+            not_computed += 1
     named = _HASH_IN_NAME.search(checkpoint.name.rpartition("/")[2])
     bad = {key for row in damaged for key in row.keys}
     zero, repeated = _blocks(checkpoint, bad)
     return Integrity(
-        total, digest, named[1] if named and alone else None, checked, not_computed, tuple(damaged), zero, repeated
+        size, digest, named[1] if named and alone else None, checked, not_computed, tuple(damaged), zero, repeated
     )
+
+
+def _rows(records: Records) -> list[Record]:
+    return list(records.records.values())
 
 
 class _Steps:

@@ -108,4 +108,4 @@ def test_the_command_line_exits_with_one_when_a_byte_is_wrong(
     bad.write_bytes(bytes(data))
     assert main(["inspect", "--verify", str(good)]) == 0
     assert main(["inspect", "--verify", str(bad)]) == 1
-    assert "do not have their checksum: bias" in capsys.readouterr().out
+    assert "does not have its checksum: bias" in capsys.readouterr().out

@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refused(error: CheckpointExplorerError, arguments: Namespace) -> int:
-    sentence = " ".join(str(error).split())
+    offer = " With --salvage, what is left is opened." if isinstance(error, RefusedFile) and error.readable else ""
+    sentence = " ".join(str(error).split()) + offer
     if arguments.json:
         found = [error.diagnosis] if isinstance(error, RefusedFile) else []
         rows = [{"id": row.id, "says": row.says, "next": row.next} for row in found]

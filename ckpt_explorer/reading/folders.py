@@ -141,7 +141,8 @@ def _opened(folder: Folder, file: str, weights: list[str], open_source: OpenSour
         opened = open_source(folder.open(file))
     except RefusedFile as error:
         raise inside_of(folder.name, folder.kind, error) from None
-    inside = f"{visible(folder.name)} is a {folder.kind}, and {visible(file)} in it was opened where it lies"
+    what = "holds several files" if folder.kind == "upload" else f"is a {folder.kind}"
+    inside = f"{visible(folder.name)} {what}, and {visible(file)} in it was opened where it lies"
     others = [other for other in weights if other != file]
     if others:
         step = f"it holds {len(others):,} more ({listed(others)}): choose one with --member, or on the page."

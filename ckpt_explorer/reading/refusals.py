@@ -61,8 +61,9 @@ def wrong_checksum(source: Source, record: str) -> CorruptCheckpoint:
 def still_readable(error: CorruptCheckpoint, left: Checkpoint) -> CorruptCheckpoint:
     """The refusal `error` of a file that was cut, with a word on what can be read of it all the same."""
     here, found = sum(map(len, left.state_dicts)), error.diagnosis
-    offer = f"{here:,} of its {plural(here + len(left.lost), 'tensor')} can still be read (--salvage)"
-    return CorruptCheckpoint(Diagnosis(found.id, f"{found.says}; {offer}", found.next), readable=here)
+    offer = f"{here:,} of its {plural(here + len(left.lost), 'tensor')} can still be read"
+    total = here + len(left.lost)
+    return CorruptCheckpoint(Diagnosis(found.id, f"{found.says}; {offer}", found.next), readable=here, total=total)
 
 
 def left_of_it(source: Source, here: int, lost: list[str]) -> Diagnosis:
@@ -87,7 +88,7 @@ def inside_of(container: str, kind: str, error: Refused) -> Refused:
     """The refusal of what lies in an archive, with a word on where it lies."""
     found = error.diagnosis
     says = f"{visible(container)} is a {kind}, and what is in it is refused: {found.says}"
-    return type(error)(Diagnosis(found.id, says, found.next), error.readable)
+    return type(error)(Diagnosis(found.id, says, found.next), error.readable, error.total)
 
 
 def nested_too_deep(source: Source) -> NotACheckpoint:

@@ -134,7 +134,11 @@ def _git_lfs_pointer(source: Source, start: bytes) -> Diagnosis | None:
     if not text.startswith((b"version https://git-lfs", b"version https://hawser")):
         return None
     found = _LFS.match(text)
-    real = f"; the real file has {bytes_as_text(int(found[2]))} and sha256 {found[1].decode()}…" if found else ""
+    real = (
+        f"; the real file has {bytes_as_text(int(found[2]))} and a sha256 that begins with {found[1].decode()}"
+        if found
+        else ""
+    )
     return Diagnosis(
         "F2",
         _says(source, f"a Git LFS pointer ({bytes_as_text(source.size)}), not the weights"),

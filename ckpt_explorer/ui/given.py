@@ -72,6 +72,6 @@ def refusal_of(error: CheckpointExplorerError, given: Given) -> Refusal:
         return Refusal(str(error))
     found = error.diagnosis
     if error.readable and not given.salvage:
-        offer = f"Open what is left ({plural(error.readable, 'tensor')})"
+        offer = f"Open what is left ({error.readable:,} of {plural(error.total, 'tensor')})"
         return Refusal(found.says, found.next, found.id, offer, replace(given, salvage=True))
     return Refusal(found.says, found.next, found.id)

@@ -22,7 +22,6 @@ GRAVITY: dict[str, plain.Tone] = {
 _GRAVEST_FIRST: tuple[plain.Tone, ...] = ("error", "warning", "note")
 
 _ON_A_PAGE = {
-    " (--salvage)": "",
     "choose one with --member, or on the page.": "choose another one above.",
 }
 """What is said to those at the command line, and what it is on a page, where it is a button or a menu."""

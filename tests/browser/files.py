@@ -76,12 +76,16 @@ def cut_short(folder: Path) -> Path:
     return written(folder, "resnet_cut.pth", whole[: len(whole) * 6 // 10])
 
 
-def whole_model_with_payload(folder: Path, marker: Path) -> Path:
-    """A model of a package that nobody has, and beside it a call that would write `marker`."""
+MARKER = "payload-was-run"
+"""The file that the payload would write, where the server was started."""
+
+
+def whole_model_with_payload(folder: Path) -> Path:
+    """A model of a package that nobody has, and beside it a call that would write MARKER."""
 
     class Payload:
         def __reduce__(self) -> Any:
-            return os.system, (f"touch {marker}",)
+            return os.system, (f"touch {MARKER}",)
 
     package, module = ModuleType("acme_vision"), ModuleType("acme_vision.models")
     kind = type("AcmeResNet", (nn.Module,), {"__module__": module.__name__})

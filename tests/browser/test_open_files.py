@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.browser import files
 from tests.browser.conftest import NewTab
 from tests.browser.explorer import Explorer
+from tests.browser.server import ROOT
 
 
 def leads_on(tab: Explorer, facts: str, tone: str = "good") -> None:
@@ -60,15 +61,14 @@ def test_a_file_that_was_cut_short_opens_as_far_as_it_goes(tab: Explorer, tmp_pa
 
 
 def test_a_whole_model_with_a_payload_beside_it_opens_and_the_payload_never_runs(tab: Explorer, tmp_path: Path) -> None:
-    marker = tmp_path / "payload-ran"
-    tab.drops(files.whole_model_with_payload(tmp_path, marker))
+    tab.drops(files.whole_model_with_payload(tmp_path))
     tab.says("say-error-diagnosis-0", "asks to call posix.system")
     tab.says("say-error-diagnosis-0", "P5")
     tab.says("say-note-diagnosis-1", "holds a whole pickled model, of acme_vision.models.AcmeResNet")
-    tab.sees(f"would have run a command: touch {marker}")
+    tab.sees(f"would have run a command: touch {files.MARKER}")
     tab.pictured("open-payload")
     leads_on(tab, "Its state dict 'model' has 68 tensors")
-    assert not marker.exists()
+    assert not (ROOT / files.MARKER).exists()
 
 
 def test_a_torchscript_archive(tab: Explorer, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_open_page_fits_its_window_with_much_to_say(
     tab.drops(files.cut_short(tmp_path))
     tab.says("say-error-message", "cut short")
     tab.no_sideways_scrolling()
-    tab.drops(files.whole_model_with_payload(tmp_path, tmp_path / "marker"))
+    tab.drops(files.whole_model_with_payload(tmp_path))
     tab.says("say-good-facts", "acme.pt")
     tab.pictured(f"open-{scheme}-{width}")
     assert tab.problems == []

@@ -20,7 +20,7 @@ PAGE = b"\n<!DOCTYPE html><html><head><title>model.pth at main</title></head></h
     [
         ("a.pth", b"", "F1", "is empty (0 bytes)"),
         ("a.pth", POINTER, "F2", 'run "git lfs install" and "git lfs pull"'),
-        ("a.pth", POINTER, "F2", "the real file has 97.8 MiB and sha256 11ad3fa6"),
+        ("a.pth", POINTER, "F2", "the real file has 97.8 MiB and a sha256 that begins with 11ad3fa6"),
         ("a.pth", PAGE, "F3", 'a web page titled "model.pth at main"'),
         ("a.pth", b"\xef\xbb\xbf<html>", "F3", "raw or resolve link"),
         ("a.pth", b"Google Drive - Quota exceeded", "F3", "web page"),
