@@ -173,8 +173,8 @@ MANY_EMPTY = 4
 
 
 def _of_weights(state_dicts: list[StateDict], name: str) -> Iterator[Diagnosis]:
-    infos = [info for state_dict in state_dicts for info in state_dict.values()]
-    if any(info.dtype in QUANTISED for info in infos):
+    infos = [info for state_dict in state_dicts for info in state_dict.tensors.values()]
+    if not QUANTISED.isdisjoint(info.dtype for info in infos):
         yield Diagnosis(
             "F16",
             f"{visible(name)} holds quantised weights, as integers with a scale",

@@ -125,8 +125,10 @@ class Contents:
         if path.count(".") > 1 or len(self.versions) >= MAX_VERSIONS:
             return
         for key, value in node.items():
-            named = _VERSION.fullmatch(key) if isinstance(key, str) and len(key) < MAX_NAME else None
-            if named and isinstance(value, str) and re.match(r"\d+\.\d", value):
+            if not isinstance(value, str) or not isinstance(key, str) or len(key) >= MAX_NAME:
+                continue
+            named = _VERSION.fullmatch(key)
+            if named and re.match(r"\d+\.\d", value):
                 self.versions.append(f"{named[1]} {visible(value, 40)}")
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:

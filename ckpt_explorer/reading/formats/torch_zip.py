@@ -115,9 +115,11 @@ def pickle_record(records: Records) -> Record | None:
 def was_packed_by_hand(records: Records, record: Record) -> bool:
     """Whether somebody unpacked and re-zipped it: torch compresses nothing, and never leaves out `version`."""
     top = record.name.removesuffix("data.pkl")
-    return f"{top}version" not in records.records or any(
-        row.method != STORED for name, row in records.records.items() if name.startswith(top)
-    )
+    if f"{top}version" not in records.records:
+        return True
+    if set(map(attrgetter("method"), records.records.values())) == {STORED}:
+        return False
+    return any(row.method != STORED for name, row in records.records.items() if name.startswith(top))
 
 
 _WRITERS = (
