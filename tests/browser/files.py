@@ -193,7 +193,7 @@ TEN: dict[str, Callable[[Path], Path | list[Path]]] = {
     "lfs-pointer": lfs_pointer,
     "web-page": web_page,
     "cut-short": cut_short,
-    "whole-model": lambda folder: whole_model_with_payload(folder, folder / "payload-ran"),
+    "whole-model": whole_model_with_payload,
     "torchscript": torchscript,
     "tar-gz": tar_gz,
     "zip-of-two": zip_of_two,
