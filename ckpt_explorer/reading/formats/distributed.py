@@ -23,6 +23,7 @@ from ckpt_explorer.reading.formats.inner_files import ZIP, InnerFiles
 from ckpt_explorer.reading.formats.tiling import fill
 from ckpt_explorer.reading.pickles.described import InertDict
 from ckpt_explorer.reading.pickles.grades import code_first
+from ckpt_explorer.reading.pickles.inert_pickle import MAX_OPCODES
 from ckpt_explorer.reading.pickles.numpy_arrays import strides
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, ComposedClaim, TensorClaim
@@ -33,6 +34,8 @@ from ckpt_explorer.text import bytes_as_text, listed, plural, shape_as_text, vis
 
 MAX_METADATA_OPCODES = 9_000_000
 """Some 80 a chunk: a thousand tensors, with two moments each, of 32 processes."""
+BYTES_AN_OPCODE = 2
+"""Honest metadata has more: a few kilobytes that unpack to millions of instructions get no more room than any pickle."""
 MAX_OBJECTS = 5000
 """Objects that are described; of more, only the size is said. A source behind a network is asked for fewer."""
 MAX_OBJECTS_FAR = 64
@@ -46,7 +49,8 @@ def read_distributed(folder: Folder, metadata: str) -> PickledFile:
     """
     opened = folder.open(metadata)
     source = opened.part(0, opened.size, f"{folder.name}: {metadata}")
-    walked = walk(source, source.view(), opcodes=MAX_METADATA_OPCODES)
+    most = min(MAX_METADATA_OPCODES, source.given // BYTES_AN_OPCODE)
+    walked = walk(source, source.view(), opcodes=max(MAX_OPCODES, most))
     with code_first(source.name, walked.globals):
         found = metadata_of(source, walked.root)
     inner = InnerFiles(source)
