@@ -98,11 +98,12 @@ def _around(points: Sequence[Layer], first: Layer, last: Layer) -> bool:
 
 def blocks_of(convs: Sequence[Layer]) -> tuple[list[Block], list[Layer]]:
     """The residual blocks among `convs`, which are in the order of their names, and the convs that are in none."""
-    convs = [conv for conv in convs if conv.dims >= 2]
+    convs = [conv for conv in convs if conv.dims >= 2 and min(conv.out, conv.inputs, conv.kernel) > 0]
     produced = {conv.out for conv in convs}
     blocks: list[Block] = []
     left: list[Layer] = []
-    _nested(convs, 0, 0, produced, blocks, left)
+    if convs:
+        _nested(convs, 0, 0, produced, blocks, left)
     if left:
         counted, left = _counted(left, produced)
         blocks += counted

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ckpt_explorer.anatomy.blocks import Block
 from ckpt_explorer.anatomy.tokens import Tokens, bare, counts_up, natural, shared_front
@@ -127,7 +128,7 @@ def _run(root: Tokens, blocks: list[Block], by_order: bool) -> Run:
 
 
 def _chained(blocks: Sequence[Block]) -> bool:
-    return all(one.out == other.inputs for one, other in zip(blocks, blocks[1:], strict=False))
+    return all(one.out == other.inputs for one, other in pairwise(blocks))
 
 
 def _told_apart(blocks: Sequence[Block]) -> bool:

@@ -49,8 +49,8 @@ def settle(blocks: Sequence[Block]) -> None:
         key = (*places, *shapes)
         if key not in chosen:
             way, by_order = _best(block, votes)
-            slots = {id(conv): slot for slot, conv in way.items()}
-            chosen[key] = (tuple(slots[id(layer)] for layer in block.members), by_order)
+            slot_of = {id(conv): slot for slot, conv in way.items()}
+            chosen[key] = (tuple(slot_of[id(layer)] for layer in block.members), by_order)
         slots_of, by_order = chosen[key]
         block.convs = dict(zip(slots_of, block.members, strict=True))
         block.by_order = by_order
@@ -98,23 +98,24 @@ def _ordered(way: Convs, equals: list[Convs]) -> bool:
 
 def _lower_roots(blocks: Sequence[Block]) -> None:
     """Move the root of a block that is alone in its stage below the stage's own index, as in stages of several."""
-    known = Counter(block.place(layer) for block in blocks if block.nested for layer in block.members)
-    for block in blocks:
-        if not block.nested:
-            continue
-        depth = len(block.root)
-        front = min(shared_front(block.members[0].path, layer.path) for layer in block.members[1:])
-        if front <= depth:
+    nested = [block for block in blocks if block.nested]
+    fronts = {}
+    for block in nested:
+        path = block.members[0].path
+        front = fronts[id(block)] = min(shared_front(path, layer.path) for layer in block.members[1:])
+        while len(block.root) < front and number(path[len(block.root)]) is not None:
+            block.root = path[: len(block.root) + 1]
+    known = Counter(block.place(layer) for block in nested for layer in block.members)
+    for block in nested:
+        depth, front = len(block.root), fronts[id(block)]
+        if front <= depth or all(known[block.place(layer)] > 1 for layer in block.members):
             continue
         path = block.members[0].path
-
         known_at = [
             sum(known["".join(layer.path[at:])] > (at == depth) for layer in block.members)
             for at in range(depth, front + 1)
         ]
-        best = depth + max(
-            range(len(known_at)), key=[(count, -step) for step, count in enumerate(known_at)].__getitem__
-        )
+        best = depth + max(range(len(known_at)), key=[(count, -step) for step, count in enumerate(known_at)].__getitem__)
         if known_at[best - depth] == 0:
             numbers = [at for at in range(depth, front) if number(path[at]) is not None]
             best = numbers[-1] + 1 if numbers else depth

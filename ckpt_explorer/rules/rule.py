@@ -99,8 +99,10 @@ def _remove_segment(rule: Rule) -> Rewrite:
 
 
 def _drop(rule: Rule) -> Rewrite:
-    compiled = pattern.compiled(_needed(rule)).compiled
-    return lambda key, seconds: DROPPED if compiled.search(key, timeout=seconds) else None
+    found = pattern.compiled(_needed(rule))
+    return lambda key, seconds: (
+        DROPPED if found.holds in key and found.compiled.search(key, timeout=seconds) else None
+    )
 
 
 def _take_from(_rule: Rule) -> Rewrite:
@@ -113,7 +115,7 @@ KINDS: dict[Kind, RuleKind] = {
     "remove segment": RuleKind(_remove_segment, "cut this segment wherever it stands", "remove segment _orig_mod"),
     "rename": RuleKind(
         lambda rule: pattern.rename(_needed(rule), rule.to),
-        "whole dotted segments; {n} catches a number, {n-1} computes with it, ^ and $ are the ends of the key",
+        "whole dotted segments; {n} catches a number, {n:3-6} one of these, {i:a-d} a letter, {n-1} computes with it, ^ and $ are the ends of the key",
         "rename res{n}. -> layer{n-1}.",
         has_target=True,
     ),
