@@ -91,8 +91,8 @@ class RuleSet(Sequence[Rule]):
         rules.insert(min(max(position + by, 0), len(rules)), rule)
         return RuleSet(tuple(rules))
 
-    def apply(self, keys: Iterable[str]) -> Renaming:
-        """Rename `keys`, each through all enabled rules in order.
+    def apply(self, keys: Iterable[str], collide: bool = False) -> Renaming:
+        """Rename `keys`, each through all enabled rules in order. With `collide`, two keys may get one name.
 
         Raises:
             RuleError: a rule is not valid, or takes too long; `position` says which.
@@ -134,7 +134,8 @@ class RuleSet(Sequence[Rule]):
                 if name is None:
                     break
             rows.append(RenamedKey(key, name, tuple(touched)))
-        _refuse_collisions(rows)
+        if not collide:
+            _refuse_collisions(rows)
         shown = tuple(
             Touched(count, *(example or (None, None))) for count, example in zip(counts, examples, strict=True)
         )
