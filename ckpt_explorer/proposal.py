@@ -65,6 +65,7 @@ def propose(
     chosen = architecture or propose_architecture(candidates)
     suggestion = suggest(checkpoint, chosen)
     in_force = rules if rules is not None else suggestion.rules if suggest_rules else RuleSet()
-    alignment = align(checkpoint, chosen, in_force)
+    by_order = suggestion.by_order if in_force == suggestion.rules else frozenset()
+    alignment = align(checkpoint, chosen, in_force, by_order)
     found = diagnoses_of(checkpoint, alignment, candidates, suggestion.alternatives)
     return Proposal(checkpoint, candidates, chosen, suggestion.alternatives, alignment, (*checkpoint.diagnoses, *found))

@@ -24,6 +24,8 @@ def _first(alignment: Alignment) -> str:
     wanted = [key for key in alignment.architecture.tree if not is_counter(key)]
     filled = len(alignment.filled)
     share = f"{filled:,} of {plural(len(wanted), 'tensor')}"
+    if alignment.verdict is Verdict.COMPLETE and alignment.fills:
+        return f"Every parameter and buffer of {name} is filled: {share} from the file, {plural(len(alignment.fills), 'constant')} by a rule."
     if alignment.verdict is Verdict.COMPLETE:
         return f"Every parameter and buffer of {name} comes from the file ({share})."
     if alignment.verdict is Verdict.PARTIAL:
@@ -49,6 +51,11 @@ def _also(alignment: Alignment) -> str:
     counters = [pair for pair in alignment.rows(Status.MISSING) if pair.is_counter]
     if counters and alignment.verdict is not Verdict.INCOMPATIBLE:
         notes.append(f"{plural(len(counters), 'counter')} num_batches_tracked, which no output depends on, start at 0.")
+    if alignment.by_order and alignment.verdict is not Verdict.INCOMPATIBLE:
+        doubted = alignment.doubted
+        notes.append(
+            f"Nothing but the order of names decides the places of {plural(len(doubted), 'tensor')} ({named(doubted)}): compare with the code that trained them."
+        )
     return " ".join(notes)
 
 

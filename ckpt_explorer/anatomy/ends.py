@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ckpt_explorer.anatomy.layers import Layer
 from ckpt_explorer.anatomy.leaves import Leaf
@@ -88,6 +88,15 @@ def head_of(network: Network, flat: Sequence[Layer]) -> Layer | None:
     possible = [
         layer for layer in flat if layer.inputs == features and not _in_chain(layer, flat) and _may_name_classes(layer)
     ]
+    if not possible:  # a last layer may be stored with its inputs first
+        possible = [
+            replace(layer, out=layer.inputs, inputs=layer.out)
+            for layer in flat
+            if layer.kind == "linear"
+            and layer.out == features != layer.inputs
+            and _is_called_head(layer)
+            and not any(other is not layer and _parent(other.name) == _parent(layer.name) for other in flat)
+        ]
     if not possible:
         return None
 
@@ -117,6 +126,10 @@ def _in_chain(layer: Layer, flat: Sequence[Layer]) -> bool:
         and (layer.out == other.inputs or (other.out == layer.inputs and natural(other.path) < natural(layer.path)))
         for other in flat
     )
+
+
+def _is_called_head(layer: Layer) -> bool:
+    return any(bare(token) in HEAD_WORDS for token in layer.path) and _may_name_classes(layer)
 
 
 def _may_name_classes(layer: Layer) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from ckpt_explorer.anatomy.blocks import Block
+from ckpt_explorer.anatomy.blocks import Block, Slot
 from ckpt_explorer.anatomy.layers import Layer, without_one
 from ckpt_explorer.anatomy.tokens import Tokens, bare, letter, number, rank
 
@@ -77,7 +77,7 @@ def _match_class(members: list[tuple[Block, list[Layer]]], matches: dict[int, Ma
             best, chosen, equals = score, way, 1
         elif score == best:
             equals += 1
-    if chosen is None:
+    if chosen is None or (len(norms) > len(slots) and _contradicted(likeness, best)):
         return _match_some(members, slots, likeness, matches)
     for one, mine in members:
         for row, at in enumerate(chosen):
@@ -85,21 +85,30 @@ def _match_class(members: list[tuple[Block, list[Layer]]], matches: dict[int, Ma
     return None
 
 
+def _contradicted(likeness: list[list[int]], best: float) -> bool:
+    """Whether the names alone would match convs and norms in another way than sizes let them."""
+    ways = permutations(range(len(likeness[0])), len(likeness))
+    return max(sum(likeness[row][at] for row, at in enumerate(way)) for way in ways) > best
+
+
 def _match_some(
-    members: list[tuple[Block, list[Layer]]], slots: Sequence[str], likeness: list[list[int]], matches: dict[int, Match]
+    members: list[tuple[Block, list[Layer]]],
+    slots: Sequence[Slot],
+    likeness: list[list[int]],
+    matches: dict[int, Match],
 ) -> None:
-    """Where not every conv has a norm of its size: those that do, the likeliest first."""
-    for block, norms in members:
-        order = sorted(
-            ((-likeness[row][at], row, at) for row in range(len(slots)) for at in range(len(norms))),
-        )
-        rows: set[int] = set()
-        taken: set[int] = set()
-        for _, row, at in order:
-            conv = block.convs[slots[row]]  # type: ignore[index]
-            if row not in rows and at not in taken and norms[at].out == conv.out:
-                rows.add(row)
-                taken.add(at)
+    """Where not every conv has a norm of its size: the likeliest by name, where that one has the size."""
+    order = sorted((-likeness[row][at], row, at) for row in range(len(slots)) for at in range(len(members[0][1])))
+    rows: set[int] = set()
+    taken: set[int] = set()
+    for _, row, at in order:
+        if row in rows or at in taken:
+            continue
+        rows.add(row)
+        taken.add(at)
+        for block, norms in members:
+            conv = block.convs[slots[row]]
+            if norms[at].out == conv.out:
                 matches[id(conv)] = Match(norms[at], False)
 
 

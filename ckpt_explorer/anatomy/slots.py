@@ -115,7 +115,9 @@ def _lower_roots(blocks: Sequence[Block]) -> None:
             sum(known["".join(layer.path[at:])] > (at == depth) for layer in block.members)
             for at in range(depth, front + 1)
         ]
-        best = depth + max(range(len(known_at)), key=[(count, -step) for step, count in enumerate(known_at)].__getitem__)
+        best = depth + max(
+            range(len(known_at)), key=[(count, -step) for step, count in enumerate(known_at)].__getitem__
+        )
         if known_at[best - depth] == 0:
             numbers = [at for at in range(depth, front) if number(path[at]) is not None]
             best = numbers[-1] + 1 if numbers else depth

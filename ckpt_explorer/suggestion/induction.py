@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
-from ckpt_explorer.suggestion.pairing import Pair, Side
+from ckpt_explorer.suggestion.arithmetic import combining
+from ckpt_explorer.suggestion.pairing import Pair, Pairing, Side
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
 from ckpt_explorer.suggestion.templates import generalise
 from ckpt_explorer.text import plural
@@ -29,15 +30,17 @@ class Induced(NamedTuple):
     produced: int
 
 
-def induce(pairs: Sequence[Pair], keys: Iterable[str], model_keys: Iterable[str]) -> Induced:
+def induce(pairing: Pairing, keys: Iterable[str], model_keys: Iterable[str]) -> Induced:
     """The shortest of the lists tried that produces all pairs; where none does, the one that produces the most."""
+    pairs, ends = pairing.pairs, tuple(combining(pairing))
     all_keys = list(keys)
     wanted = {pair.file.key: pair.model.key for pair in pairs}
     taken = set(model_keys)
     best = Induced(RuleSet(), -1)
     tried: set[tuple[Rule, ...]] = set()
-    for rules in _lists(pairs):
-        rules = tuple(dict.fromkeys(rules))
+    for listed in _lists(pairs):
+        rules = (*listed, *ends)
+        rules = tuple({(rule.kind, rule.find, rule.to): rule for rule in reversed(rules)}.values())[::-1]
         if rules in tried or len(rules) > MOST_RULES:
             continue
         tried.add(rules)
@@ -51,7 +54,7 @@ def induce(pairs: Sequence[Pair], keys: Iterable[str], model_keys: Iterable[str]
 
 def _length(rules: RuleSet) -> int:
     """Rules count first, then what there is to read in them."""
-    return 1000 * len(rules) + sum(len(rule.find) + len(rule.to) for rule in rules)
+    return sum(1000 + len(rule.find) + len(rule.to) + 50 * (rule.kind == "remove segment") for rule in rules)
 
 
 def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], taken: set[str]) -> Induced:
@@ -146,7 +149,10 @@ def _starts(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
             if name.endswith("." + pair.model.key)
         )
         for prefix, count in fronts.most_common(1):
-            yield [*removing, Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it")]
+            yield [
+                *removing,
+                Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it"),
+            ]
     front = _shared([pair.file.key for pair in pairs if not pair.place.startswith("head")])
     if front:
         yield [Rule("strip prefix", front, why="every key of the network stands behind it")]
@@ -208,7 +214,17 @@ def _renames(names: Mapping[str, str], from_start: bool, anchored: bool, why: st
         first = tokens(find)[0] if find else ""
         plain = not first or number(first) is not None or letter(first) is not None or first.startswith("{")
         front = "^" if from_start and (anchored or plain) else ""
+        if not from_start and not anchored:
+            find, to = _without_common_end(find, to)
         yield Rule("rename", front + find, to, why=why)
+
+
+def _without_common_end(find: str, to: str) -> tuple[str, str]:
+    """`shortcut.` and `downsample.` of `shortcut.{n}.` and `downsample.{n}.`: what is the same behind goes without saying."""
+    ours, theirs = find.split("."), to.split(".")
+    while len(ours) > 2 and len(theirs) > 2 and ours[-2] == theirs[-2]:
+        del ours[-2], theirs[-2]
+    return ".".join(ours), ".".join(theirs)
 
 
 def _cut(side: Side, key: str) -> Side:

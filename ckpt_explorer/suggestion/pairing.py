@@ -61,9 +61,7 @@ def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:
             model_key = wanted.layer.keys.get(Leaf(leaf.role))
             if model_key is not None:
                 pairs.append(
-                    Pair(
-                        _side(key, ours), _side(model_key, wanted), kind, leaf.role, leaf.operand, ours.by_order
-                    )
+                    Pair(_side(key, ours), _side(model_key, wanted), kind, leaf.role, leaf.operand, ours.by_order)
                 )
     return Pairing(tuple(pairs), file, file.layers.turned and not model.layers.turned)
 
@@ -75,8 +73,10 @@ def _one_size(ours: Placed, wanted: Placed) -> bool:
         return one.out == other.out
     if ours.place.part == "head":
         return one.inputs == other.inputs
-    return one.out == other.out and one.kernel == other.kernel and (
-        ours.place.part == "stem" or one.inputs == other.inputs
+    return (
+        one.out == other.out
+        and one.kernel == other.kernel
+        and (ours.place.part == "stem" or one.inputs == other.inputs)
     )
 
 

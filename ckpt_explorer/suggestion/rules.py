@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ckpt_explorer.alignment import align
 from ckpt_explorer.anatomy import Anatomy
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import RuleError
-from ckpt_explorer.key_pair import is_counter
+from ckpt_explorer.key_pair import Status, is_counter
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
 from ckpt_explorer.suggestion.by_name import suggest_by_name
 from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
 from ckpt_explorer.suggestion.induction import induce
@@ -47,9 +49,10 @@ def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Sugge
 
 
 def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | None) -> Suggestion:
-    wanted = [key for key in architecture.tree if not is_counter(key)]
+    head = set(architecture.head)
+    trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
     found = _by_structure(state_dict, architecture, prefix)
-    if found is None or _filled(state_dict, architecture, found.rules) < len(wanted):
+    if found is None or _filled(state_dict, architecture, found.rules) < len(trunk):
         named = suggest_by_name(state_dict, architecture, prefix)
         if found is None or _filled(state_dict, architecture, named.rules) > _filled(
             state_dict, architecture, found.rules
@@ -68,10 +71,13 @@ def _by_structure(state_dict: StateDict, architecture: Architecture, prefix: str
     if not pairing.pairs:
         return None
     alternatives = tuple(copies_beside(chosen, networks, state_dict.path))
-    induced = induce(pairing.pairs, state_dict, architecture.tree)
-    rules = RuleSet((*_drops(alternatives, pairing_keys := [pair.file.key for pair in pairing.pairs]), *induced.rules))
+    induced = induce(pairing, state_dict, architecture.tree)
+    shapes = {pair.file.key: state_dict[pair.file.key].shape for pair in pairing.pairs}
+    made = [rule for rule in arithmetic_rules(pairing, shapes, architecture) if rule not in induced.rules.rules]
+    rules = _without_copies(
+        RuleSet((*induced.rules, *made)), alternatives, [pair.file.key for pair in pairing.pairs], state_dict
+    )
     by_order = frozenset(pair.file.key for pair in pairing.pairs if pair.by_order)
-    del pairing_keys
     return Suggestion(rules, alternatives, by_order)
 
 
@@ -83,13 +89,26 @@ def _chosen(networks: Sequence[Anatomy], prefix: str | None) -> Anatomy:
     return networks[0]
 
 
-def _drops(alternatives: Sequence[Alternative], kept: Sequence[str]) -> list[Rule]:
-    """Rules that leave out the other copies of the network, where no key of the chosen one stands behind their prefix."""
-    return [
-        Rule("drop", f"^{row.prefix}", why="another copy of the network")
+def _without_copies(
+    rules: RuleSet, alternatives: Sequence[Alternative], kept: Sequence[str], state_dict: StateDict
+) -> RuleSet:
+    """With the other copies of the network left out, where no key of the chosen one stands behind their prefix.
+
+    The drops stand behind the other rules where these leave the copies' names alone, and before them elsewhere.
+    """
+    prefixes = [
+        row.prefix
         for row in alternatives
         if row.prefix and not any(key.startswith(row.prefix) for key in kept) and not set("{}*") & set(row.prefix)
     ]
+    drops = tuple(Rule("drop", f"^{prefix}", why="another copy of the network") for prefix in prefixes)
+    if not drops:
+        return rules
+    copies = [key for key in state_dict if key.startswith(tuple(prefixes))]
+    after = RuleSet((*rules, *drops))
+    if all(row.renamed is None for row in after.apply(copies, collide=True).keys):
+        return after
+    return RuleSet((*drops, *rules))
 
 
 def _with_leftovers(rules: RuleSet, state_dict: StateDict, architecture: Architecture) -> RuleSet:
@@ -103,14 +122,12 @@ def _with_leftovers(rules: RuleSet, state_dict: StateDict, architecture: Archite
 def _filled(state_dict: StateDict, architecture: Architecture, rules: RuleSet) -> float:
     """How many of the model's keys are filled, without counters; a last layer of other classes is half a fit."""
     try:
-        rows = rules.apply(state_dict).keys
+        alignment = align(state_dict, architecture, rules)
     except RuleError:
         return -1.0
-    score = 0.0
-    for row in rows:
-        wanted = architecture.tree.get(row.renamed) if row.renamed is not None else None
-        if wanted is None or is_counter(row.renamed or ""):
-            continue
-        shape = state_dict[row.key].shape
-        score += 1.0 if shape == wanted.shape else 0.5 * (shape[1:] == wanted.shape[1:])
-    return score
+    half = sum(
+        pair.checkpoint_shape[1:] == pair.model_shape[1:]
+        for pair in alignment.rows(Status.SHAPE_MISMATCH)
+        if pair.checkpoint_shape and pair.model_shape
+    )
+    return len(alignment.filled) + len(alignment.fills) + 0.5 * half

@@ -1,0 +1,129 @@
+"""Learned tensors of the file that the network has no place for, although they lie inside of it: then it is another one.
+
+Told from where they lie beside the tensors that were placed, under the names that the file gave them, so that no
+rule can hide them by renaming the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ckpt_explorer.key_pair import KeyPair, Status, is_counter
+
+MOST_LOOSE = 4
+"""Convs at the side of the trunk that may belong to its stem; where there are more, they are a decoder of their own."""
+
+_NO_WEIGHT = re.compile(r"(^|[._])(total_ops|total_params|queue|queue_ptr|filt)$")
+_STATISTIC = re.compile(r"(running|moving)_mean$")
+
+
+def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: str | None) -> tuple[str, ...]:
+    """The unexpected keys of `pairs`, as saved, that lie inside the network.
+
+    `head` are the keys of the model's last layer, `first_conv` the key of the conv that takes the image.
+    """
+    left = [pair for pair in pairs if pair.status is Status.UNEXPECTED and pair.checkpoint]
+    placed = {pair.checkpoint: pair.model for pair in pairs if pair.model and pair.checkpoint}
+    if not left or not placed:
+        return ()
+    separator = _separator(placed)
+    parts = _parts(placed, set(head), separator)
+    found = {
+        pair.checkpoint: None
+        for pair in left
+        if pair.checkpoint
+        and not is_counter(pair.checkpoint)
+        and not _NO_WEIGHT.search(pair.checkpoint)
+        and _lies_inside(pair.checkpoint, parts, separator)
+    }
+    found.update(dict.fromkeys(_loose(left, pairs, placed, first_conv, separator)))
+    return tuple(found)
+
+
+def _separator(placed: Mapping[str, str]) -> str:
+    """What separates the parts of a name in this file: a dot, or what stands in names without dots."""
+    dots = sum(key.count(".") for key in placed)
+    if dots >= 2 * len(placed):
+        return "."
+    slashes, low = (sum(key.count(mark) for key in placed) for mark in "/_")
+    return "." if dots >= max(slashes, low) else "/" if slashes >= low else "_"
+
+
+def _fronts(key: str, separator: str) -> Iterable[str]:
+    """Every front of a key that ends at a separator, the longest first."""
+    at = key.rfind(separator)
+    while at >= 0:
+        yield key[: at + 1]
+        at = key.rfind(separator, 0, at)
+
+
+def _parts(placed: Mapping[str, str], head: set[str], separator: str) -> dict[str, set[str]]:
+    """For every front of a placed key: the parts of the model, by their first name, that stand behind it."""
+    first = _first_names(placed.values())
+    parts: dict[str, set[str]] = {}
+    for key, model in placed.items():
+        name = "head" if model in head else first[model]
+        for front in _fronts(key, separator):
+            parts.setdefault(front, set()).add(name)
+    return parts
+
+
+def _first_names(keys: Iterable[str]) -> dict[str, str]:
+    """The first segment of each key in which the keys differ."""
+    split = {key: key.split(".") for key in keys}
+    depth = 0
+    while all(len(names) > depth + 1 for names in split.values()) and len({n[depth] for n in split.values()}) == 1:
+        depth += 1
+    return {key: names[depth] for key, names in split.items()}
+
+
+def _lies_inside(key: str, parts: Mapping[str, set[str]], separator: str) -> bool:
+    """Whether the nearest front that holds placed keys is a part of the trunk and not the whole of it."""
+    for front in _fronts(key, separator):
+        found = parts.get(front)
+        if found:
+            return len(found) < 3 and found != {"head"} and not ("head" in found and len(found) > 1)
+    return False
+
+
+def _loose(
+    left: Sequence[KeyPair],
+    pairs: Sequence[KeyPair],
+    placed: Mapping[str, str],
+    first_conv: str | None,
+    separator: str,
+) -> Iterable[str]:
+    """Convs and norms beside the trunk that would fit into its stem or behind its last block."""
+    stem = next((pair for pair in pairs if pair.model == first_conv and pair.checkpoint), None)
+    if stem is None or stem.checkpoint is None or not stem.checkpoint_shape or len(stem.checkpoint_shape) < 4:
+        return
+    home = _home(placed, separator)
+    width, channels = stem.checkpoint_shape[0], stem.checkpoint_shape[1]
+    features = max((pair.checkpoint_shape[0] for pair in pairs if pair.model and pair.checkpoint_shape), default=0)
+    near = [pair for pair in left if pair.checkpoint and pair.checkpoint.startswith(home)]
+    convs = [pair for pair in near if pair.checkpoint_shape and len(pair.checkpoint_shape) >= 4]
+    for pair in convs:
+        shape = pair.checkpoint_shape or ()
+        feeds = shape[0] == channels
+        follows = shape[0] == shape[1] == width and max(shape[2:]) > 1 and len(convs) <= MOST_LOOSE
+        if pair.checkpoint and (feeds or follows):
+            yield pair.checkpoint
+    norms = [pair for pair in near if pair.checkpoint and _STATISTIC.search(pair.checkpoint)]
+    if not convs and len(norms) <= 2:
+        for pair in norms:
+            beside_layers = pair.checkpoint and any(
+                other.checkpoint and other.checkpoint_shape and len(other.checkpoint_shape) == 2 for other in near
+            )
+            if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)) and not beside_layers:
+                yield pair.checkpoint
+
+
+def _home(placed: Mapping[str, str], separator: str) -> str:
+    """The longest front that most placed keys share: where the trunk lies."""
+    counts: dict[str, int] = {}
+    for key in placed:
+        for front in _fronts(key, separator):
+            counts[front] = counts.get(front, 0) + 1
+    shared = [front for front, count in counts.items() if count * 10 >= len(placed) * 9]
+    return max(shared, key=len, default="")
