@@ -127,8 +127,9 @@ class Combination:
         """The result."""
         if not self.scaled:
             return one * other.to(one.dtype)
-        length = other.flatten(1).norm(dim=1).reshape(-1, *[1] * (other.dim() - 1))
-        return other * (one.reshape(length.shape) / length)
+        length: torch.Tensor = other.flatten(1).norm(dim=1).reshape(-1, *[1] * (other.dim() - 1))
+        made: torch.Tensor = other * (one.reshape(length.shape) / length)
+        return made
 
     def code(self, one: str, other: str) -> str:
         """A Python expression for the result."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy.tokens import Tokens, letter, number, tokens
@@ -40,7 +41,14 @@ def generalise(names: Mapping[str, str]) -> list[tuple[str, str]]:
     """
     found = [_lines(names, count) for count in (number, _number_or_letter)]
     best = min(found, key=len)
+    if _one_begins_another(names):  # `conv1.norm.` must be renamed before `conv1.` is
+        best.sort(key=lambda line: -max(len(row.source) for row in line.rows))
     return [(line.find, line.to) for line in best]
+
+
+def _one_begins_another(names: Iterable[str]) -> bool:
+    ordered = sorted(names)
+    return any(other.startswith(one) for one, other in pairwise(ordered))
 
 
 Count = Callable[[str], int | None]
@@ -85,7 +93,7 @@ def _solved(rows: list[Row], alike: list[Row], count: Count) -> list[Line]:
         return [_literal(rows[0])]
     relations: list[str] = []
     for column in range(len(rows[0].wanted)):
-        relation = _relation(rows, column, count)
+        relation = _relation(rows, column)
         if relation is None:
             parts: dict[int, list[Row]] = defaultdict(list)
             for row in rows:
@@ -122,7 +130,7 @@ def _literal(row: Row) -> Line:
     return Line("".join(row.source), "".join(row.target), (row,))
 
 
-def _relation(rows: Sequence[Row], column: int, count: Count) -> str | None:
+def _relation(rows: Sequence[Row], column: int) -> str | None:
     """How a number of the replacement follows from the numbers of the name: a constant, or a hole with steps."""
     wanted = [row.wanted[column] for row in rows]
     for at in range(len(rows[0].numbers)):
