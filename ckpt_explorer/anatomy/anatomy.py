@@ -14,7 +14,7 @@ from ckpt_explorer.anatomy.layers import Layer, Layers, Shape, layers_of
 from ckpt_explorer.anatomy.networks import Network, networks_of
 from ckpt_explorer.anatomy.norms import Match, norms_of_blocks
 from ckpt_explorer.anatomy.slots import settle
-from ckpt_explorer.anatomy.tokens import shared_front
+from ckpt_explorer.anatomy.tokens import shared_front, tokens
 
 
 class Place(NamedTuple):
@@ -54,6 +54,16 @@ class Anatomy:
     def placed(self) -> dict[Place, Placed]:
         """Every layer of the network by its place."""
         return {row.place: row for row in self._walk()}
+
+    def belongs_to_another(self, key: str) -> bool:
+        """Whether a key of the file lies in another network of it: in its blocks, or nearer to it by name."""
+        path = tokens(key)
+        mine = shared_front(path, self.network.root)
+        return any(
+            shared_front(path, other.root) > mine
+            or any(path[: len(block.root)] == block.root for block in other.blocks if block.nested)
+            for other in self.siblings
+        )
 
     def _walk(self) -> Iterator[Placed]:
         if self.stem:

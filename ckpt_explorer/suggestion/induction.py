@@ -7,7 +7,7 @@ layer. Each is applied to all keys of the file and checked; the shortest that is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
@@ -19,6 +19,8 @@ from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
 from ckpt_explorer.suggestion.templates import generalise
 from ckpt_explorer.text import plural
 
+PROBES = 80
+"""Keys on which a list is tried before it is applied to all."""
 MOST_RULES = 60
 """Rules of a list that is still looked at; a longer one nobody reads."""
 
@@ -30,51 +32,69 @@ class Induced(NamedTuple):
     produced: int
 
 
-def induce(pairing: Pairing, keys: Iterable[str], model_keys: Iterable[str]) -> Induced:
+def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     """The shortest of the lists tried that produces all pairs; where none does, the one that produces the most."""
     pairs, ends = pairing.pairs, tuple(combining(pairing))
-    all_keys = list(keys)
     wanted = {pair.file.key: pair.model.key for pair in pairs}
-    taken = set(model_keys)
+    all_keys, foreign = list(keys), pairing.anatomy.belongs_to_another
+    lists = {(*_once(listed), *ends): None for listed in _lists(pairs)}
+    step = max(len(pairs) // PROBES, 1)
+    probes = dict(list(wanted.items())[::step])
     best = Induced(RuleSet(), -1)
-    tried: set[tuple[Rule, ...]] = set()
-    for listed in _lists(pairs):
-        rules = (*listed, *ends)
-        rules = tuple({(rule.kind, rule.find, rule.to): rule for rule in reversed(rules)}.values())[::-1]
-        if rules in tried or len(rules) > MOST_RULES:
+    for rules in sorted(lists, key=_length):
+        if len(rules) > MOST_RULES or (best.produced >= 0 and not _fits(rules, probes)):
             continue
-        tried.add(rules)
-        found = checked(RuleSet(rules), wanted, all_keys, taken)
-        if (found.produced, -_length(found.rules)) > (best.produced, -_length(best.rules)):
+        found = checked(RuleSet(rules), wanted, all_keys, foreign)
+        if found.produced > best.produced:
             best = found
-        if found.produced == len(wanted) and len(found.rules) <= 2:
+        if found.produced == len(wanted):
             break
     return best
 
 
-def _length(rules: RuleSet) -> int:
+def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules without those that say the same as one before."""
+    return tuple({(rule.kind, rule.find, rule.to): rule for rule in reversed(rules)}.values())[::-1]
+
+
+def _fits(rules: tuple[Rule, ...], probes: Mapping[str, str]) -> bool:
+    """Whether a list is right for a few of the keys: most wrong lists are wrong for some of them."""
+    try:
+        rows = RuleSet(rules).apply(probes, collide=True).keys
+    except RuleError:
+        return False
+    return all(row.renamed == probes[row.key] for row in rows)
+
+
+def _length(rules: Sequence[Rule]) -> int:
     """Rules count first, then what there is to read in them."""
     return sum(1000 + len(rule.find) + len(rule.to) + 50 * (rule.kind == "remove segment") for rule in rules)
 
 
-def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], taken: set[str]) -> Induced:
-    """`rules`, with drops in front for unpaired keys that would land on a key of the network, and what they produce."""
+def checked(
+    rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], foreign: Callable[[str], bool]
+) -> Induced:
+    """`rules` with what they produce, and with drops in front for keys of another network that would take a name.
+
+    A key of this network is never dropped for a name: it is learned, and a person must see it.
+    """
     for _ in range(3):
         try:
             rows = rules.apply(keys, collide=True).keys
         except RuleError:
             return Induced(rules, -1)
-        named: dict[str, str] = {}
+        places = {row.renamed for row in rows if row.key in wanted}
+        seen: set[str] = set()
         wrong: list[str] = []
         for row in rows:
-            if row.renamed is None:
+            if row.renamed is None or row.key in wanted:
                 continue
-            if row.key not in wanted and (row.renamed in taken or row.renamed in named):
+            if row.renamed in places or row.renamed in seen:
                 wrong.append(row.key)
-            named[row.renamed] = row.key
+            seen.add(row.renamed)
         if not wrong:
             break
-        drops = list(drops_for(wrong, wanted))
+        drops = tuple(drops_for(wrong, wanted)) if all(map(foreign, wrong)) else ()
         rules = RuleSet((*drops, *rules))
         if not drops or len(rules) > MOST_RULES:
             return Induced(rules, -1)
@@ -108,12 +128,12 @@ def _front(key: str, depth: int) -> str | None:
 
 
 def _lists(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
-    """Rule lists to try, the kinds that are usually shortest first."""
-    starts = list(_starts(pairs))
-    for factored in (True, False):
-        for anchored in (False, True):
-            for start in starts:
-                yield list(_list(pairs, start, factored, anchored))
+    """Rule lists to try: every start, block by block or layer by layer, with the ends of keys held or not."""
+    for start in _starts(pairs):
+        for factored in (True, False):
+            names = _names(pairs, start, factored)
+            for anchored in (False, True):
+                yield [*start, *_renames(names, anchored)]
 
 
 def _starts(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
@@ -173,8 +193,16 @@ def _shared(keys: Sequence[str]) -> str:
     return "".join(part + "." for part in low[:same])
 
 
-def _list(pairs: Sequence[Pair], start: list[Rule], factored: bool, anchored: bool) -> Iterator[Rule]:
-    yield from start
+class _Names(NamedTuple):
+    """What has another name in the file: whole layers, roots of blocks, layers of blocks, tensors of layers."""
+
+    whole: list[tuple[str, str]]
+    roots: list[tuple[str, str]]
+    layers: list[tuple[str, str]]
+    leaves: list[tuple[str, str]]
+
+
+def _names(pairs: Sequence[Pair], start: Sequence[Rule], factored: bool) -> _Names:
     steps = [rule.rewrite() for rule in start]
     roots: dict[str, str] = {}
     layers: dict[str, str] = {}
@@ -184,10 +212,10 @@ def _list(pairs: Sequence[Pair], start: list[Rule], factored: bool, anchored: bo
         key = pair.file.key
         for step in steps:
             key = step(key, 1.0) or key
-        if key == pair.model.key:
+        model = pair.model
+        if key == model.key:
             continue
         file = _cut(pair.file, key)
-        model = pair.model
         if pair.operand == "" and file.leaf[1:] != model.leaf[1:]:
             leaves[file.leaf[1:]] = model.leaf[1:]
         behind = file.leaf[:1]
@@ -202,21 +230,26 @@ def _list(pairs: Sequence[Pair], start: list[Rule], factored: bool, anchored: bo
             ours, theirs = file.root + file.layer + behind, model.root + model.layer + model.leaf[:1]
             if ours != theirs:
                 whole[ours] = theirs
-    yield from _renames(whole, True, anchored, "this layer has another name")
-    yield from _renames(roots, True, anchored, "stages and blocks have other names")
-    yield from _renames(layers, False, anchored, "the layers of a block have other names")
-    for find, to in leaves.items():
+    return _Names(generalise(whole), generalise(roots), generalise(layers), list(leaves.items()))
+
+
+def _renames(names: _Names, anchored: bool) -> Iterator[Rule]:
+    for find, to in names.whole:
+        yield Rule("rename", _held(find, anchored), to, why="this layer has another name")
+    for find, to in names.roots:
+        yield Rule("rename", _held(find, anchored), to, why="stages and blocks have other names")
+    for find, to in names.layers:
+        ends = (find, to) if anchored else _without_common_end(find, to)
+        yield Rule("rename", *ends, why="the layers of a block have other names")
+    for find, to in names.leaves:
         yield Rule("rename", f"{find}$", to, why="another framework's word for this tensor")
 
 
-def _renames(names: Mapping[str, str], from_start: bool, anchored: bool, why: str) -> Iterator[Rule]:
-    for find, to in generalise(names):
-        first = tokens(find)[0] if find else ""
-        plain = not first or number(first) is not None or letter(first) is not None or first.startswith("{")
-        front = "^" if from_start and (anchored or plain) else ""
-        if not from_start and not anchored:
-            find, to = _without_common_end(find, to)
-        yield Rule("rename", front + find, to, why=why)
+def _held(find: str, anchored: bool) -> str:
+    """The pattern, held to the start of the key where it begins with no word of its own."""
+    first = tokens(find)[0] if find else ""
+    plain = not first or number(first) is not None or letter(first) is not None or first.startswith("{")
+    return f"^{find}" if anchored or plain else find
 
 
 def _without_common_end(find: str, to: str) -> tuple[str, str]:

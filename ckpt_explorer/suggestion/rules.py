@@ -52,11 +52,10 @@ def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | 
     head = set(architecture.head)
     trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
     found = _by_structure(state_dict, architecture, prefix)
-    if found is None or _filled(state_dict, architecture, found.rules) < len(trunk):
+    score = -1.0 if found is None else _filled(state_dict, architecture, found.rules)
+    if found is None or score < len(trunk):
         named = suggest_by_name(state_dict, architecture, prefix)
-        if found is None or _filled(state_dict, architecture, named.rules) > _filled(
-            state_dict, architecture, found.rules
-        ):
+        if found is None or _filled(state_dict, architecture, named.rules) > score:
             found = named
     return Suggestion(_with_leftovers(found.rules, state_dict, architecture), found.alternatives, found.by_order)
 
@@ -71,7 +70,9 @@ def _by_structure(state_dict: StateDict, architecture: Architecture, prefix: str
     if not pairing.pairs:
         return None
     alternatives = tuple(copies_beside(chosen, networks, state_dict.path))
-    induced = induce(pairing, state_dict, architecture.tree)
+    induced = induce(pairing, state_dict)
+    if induced.produced <= 0:
+        return None
     shapes = {pair.file.key: state_dict[pair.file.key].shape for pair in pairing.pairs}
     made = [rule for rule in arithmetic_rules(pairing, shapes, architecture) if rule not in induced.rules.rules]
     rules = _without_copies(
