@@ -104,8 +104,8 @@ class Alignment:
         head = set(self.architecture.head)
         if self.strangers or not self.filled:
             return Verdict.INCOMPATIBLE
-        if not self.unfilled:
-            return Verdict.COMPLETE
+        if not self.unfilled:  # constants are no values of the file: what they stand for is for a person to confirm
+            return Verdict.PARTIAL if self.fills else Verdict.COMPLETE
         return Verdict.PARTIAL if set(self.unfilled) <= head else Verdict.INCOMPATIBLE
 
     @property

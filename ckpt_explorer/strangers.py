@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 
 from ckpt_explorer.key_pair import KeyPair, Status, is_counter
 
 MOST_LOOSE = 4
 """Convs at the side of the trunk that may belong to its stem; where there are more, they are a decoder of their own."""
+
+MOST_PARTS = 40
+"""Parts of a name that are looked at."""
 
 _NO_WEIGHT = re.compile(r"(^|[._])(total_ops|total_params|queue|queue_ptr|filt)$")
 _STATISTIC = re.compile(r"(running|moving)_mean$")
@@ -27,7 +31,7 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
     placed = {pair.checkpoint: pair.model for pair in pairs if pair.model and pair.checkpoint}
     if not left or not placed:
         return ()
-    separator = _separator(placed)
+    separator = _separators(placed)
     parts = _parts(placed, set(head), separator)
     found = {
         pair.checkpoint: None
@@ -41,21 +45,23 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
     return tuple(found)
 
 
-def _separator(placed: Mapping[str, str]) -> str:
-    """What separates the parts of a name in this file: a dot, or what stands in names without dots."""
-    dots = sum(key.count(".") for key in placed)
-    if dots >= 2 * len(placed):
-        return "."
-    slashes, low = (sum(key.count(mark) for key in placed) for mark in "/_")
-    return "." if dots >= max(slashes, low) else "/" if slashes >= low else "_"
+def _separators(placed: Iterable[str]) -> str:
+    """What separates the parts of a name in this file: dots and slashes, and underscores where there are few of these."""
+    keys = list(placed)
+    front = len(commonprefix(keys))
+    marks = sum(key.count(".", front) + key.count("/", front) for key in keys)
+    return "./" if marks * 2 >= len(keys) * 3 else "./_"
 
 
-def _fronts(key: str, separator: str) -> Iterable[str]:
-    """Every front of a key that ends at a separator, the longest first."""
-    at = key.rfind(separator)
-    while at >= 0:
-        yield key[: at + 1]
-        at = key.rfind(separator, 0, at)
+def _fronts(key: str, separators: str) -> Iterable[str]:
+    """Every front of a key that ends at a separator, the longest first; of a very long key the last ones only."""
+    found = 0
+    for at in range(len(key) - 1, -1, -1):
+        if key[at] in separators:
+            yield key[: at + 1]
+            found += 1
+            if found > MOST_PARTS:
+                return
 
 
 def _parts(placed: Mapping[str, str], head: set[str], separator: str) -> dict[str, set[str]]:
@@ -99,12 +105,14 @@ def _loose(
     if stem is None or stem.checkpoint is None or not stem.checkpoint_shape or len(stem.checkpoint_shape) < 4:
         return
     home = _home(placed, separator)
-    width, channels = stem.checkpoint_shape[0], stem.checkpoint_shape[1]
+    turned = stem.checkpoint_shape != stem.model_shape and _turned(stem.checkpoint_shape) == stem.model_shape
+    width, channels = (_turned(stem.checkpoint_shape) if turned else stem.checkpoint_shape)[:2]
     features = max((pair.checkpoint_shape[0] for pair in pairs if pair.model and pair.checkpoint_shape), default=0)
     near = [pair for pair in left if pair.checkpoint and pair.checkpoint.startswith(home)]
     convs = [pair for pair in near if pair.checkpoint_shape and len(pair.checkpoint_shape) >= 4]
     for pair in convs:
         shape = pair.checkpoint_shape or ()
+        shape = _turned(shape) if turned else shape
         feeds = shape[0] == channels
         follows = shape[0] == shape[1] == width and max(shape[2:]) > 1 and len(convs) <= MOST_LOOSE
         if pair.checkpoint and (feeds or follows):
@@ -117,6 +125,11 @@ def _loose(
             )
             if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)) and not beside_layers:
                 yield pair.checkpoint
+
+
+def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a kernel with its spatial axes behind, of one that has them in front."""
+    return (*shape[:-3:-1], *shape[:-2])
 
 
 def _home(placed: Mapping[str, str], separator: str) -> str:

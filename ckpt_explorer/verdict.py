@@ -24,10 +24,10 @@ def _first(alignment: Alignment) -> str:
     wanted = [key for key in alignment.architecture.tree if not is_counter(key)]
     filled = len(alignment.filled)
     share = f"{filled:,} of {plural(len(wanted), 'tensor')}"
-    if alignment.verdict is Verdict.COMPLETE and alignment.fills:
-        return f"Every parameter and buffer of {name} is filled: {share} from the file, {plural(len(alignment.fills), 'constant')} by a rule."
     if alignment.verdict is Verdict.COMPLETE:
         return f"Every parameter and buffer of {name} comes from the file ({share})."
+    if alignment.verdict is Verdict.PARTIAL and not alignment.unfilled:
+        return f"All weights of {name} come from the file ({share}); {plural(len(alignment.fills), 'tensor')} ({named(list(alignment.fills))}) are constants that a rule puts there."
     if alignment.verdict is Verdict.PARTIAL:
         return f"The trunk of {name} is filled ({share}); {named(alignment.unfilled)} would be random, so class answers mean nothing."
     if not filled and alignment.rows(Status.SHAPE_MISMATCH):

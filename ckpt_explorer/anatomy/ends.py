@@ -57,7 +57,7 @@ def stem_of(network: Network, left: Sequence[Layer], norms: Sequence[Layer]) -> 
 
     def standing(conv: Layer) -> tuple[object, ...]:
         kin = shared_front(conv.path, network.root)
-        return (-kin, near[id(conv)] is None, conv.inputs > 16, -conv.kernel, natural(conv.path))
+        return (-kin, conv.inputs > 16, near[id(conv)] is None, -conv.kernel, natural(conv.path))
 
     conv = min(possible, key=standing)
     home = network.root[: shared_front(conv.path, network.root)]

@@ -28,6 +28,7 @@ LEAVES: tuple[tuple[Mapping[str, str], Mapping[str, str]], ...] = (
     ({"weight": "weight", "bias": "bias"}, {"weight": "gamma", "bias": "beta", "mean": "running_mean", "var": "running_var"}),
 )
 _BLOCK = re.compile(r"layer(\d+)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(.+)$")
+_INSIDE = re.compile(r"layer(\d+)\.(\d+)\.(?:(.+)\.)?([^.]+)$")
 _ROLES = {"weight": "weight", "bias": "bias", "running_mean": "mean", "running_var": "var", "num_batches_tracked": "count"}
 
 
@@ -125,12 +126,18 @@ class Scheme:
             is_norm = kind == "bn" or part == "1"
             inside = self.short_of(is_norm) if part is not None else self.slot_of(int(at) - 1, is_norm)
             layer = f"{self.container}{self.stage_of(int(stage) - 1)}{dot}{self.block_of(int(block))}{dot}{inside}"
+        elif inside_block := _INSIDE.match(key):
+            stage, block, inside, leaf = inside_block.groups()
+            is_norm = False
+            front = f"{self.container}{self.stage_of(int(stage) - 1)}{dot}{self.block_of(int(block))}"
+            layer = f"{front}{dot}{inside.replace('.', dot)}" if inside else front
         else:
             front, leaf = key.split(".")
-            is_norm = front == "bn1"
-            layer = self.head if front == "fc" else f"{self.container}{self.stem_of(is_norm)}"
+            is_norm = front.startswith("bn1")
+            second = "2" if front.endswith("b") else ""
+            layer = self.head if front == "fc" else f"{self.container}{self.stem_of(is_norm)}{second}"
         words = self.norm_leaves if is_norm else self.conv_leaves
-        role = _ROLES[leaf]
+        role = _ROLES.get(leaf, leaf)
         outside = key.startswith("fc.") and self.head_outside
         return f"{'' if outside else self.prefix}{layer}{dot}{words.get(role, leaf)}"
 
@@ -156,7 +163,7 @@ class Scheme:
                 entries[f"projector.{at}.bias"] = (shape[:1], "float32")
         rows = list(entries.items())
         rng.shuffle(rows)
-        shown = [self.name(key) for key in ("conv1.weight", "bn1.running_mean", "layer2.0.conv2.weight", "layer2.0.bn2.weight")]
+        shown = [self.name(key) for key in ("conv1.weight", "bn1.weight", "layer2.0.conv2.weight", "layer2.0.bn2.weight")]
         says = f"{self.style}; {'; '.join(shown)}; head {self.head}; turned {self.turned}; copy {copy!r}"
         return Renamed(dict(rows), truth, self.has_head, says)
 
@@ -164,3 +171,37 @@ class Scheme:
         if not self.turned:
             return shape
         return (shape[2], shape[3], shape[1], shape[0]) if len(shape) == 4 else shape[::-1]
+
+
+NEAR_MISSES = ("gate", "scale", "shortcut bias", "second stem", "no statistics", "pre-activation", "conv bias")
+
+
+def near_miss(kind: str, tree: Mapping[str, ModelTensor]) -> dict[str, ModelTensor]:
+    """The key tree of a network that is nearly `tree`'s: a step away from plain in the way that `kind` says."""
+    found: dict[str, ModelTensor] = {}
+    for key, wanted in tree.items():
+        if kind == "no statistics" and key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked"):
+            continue
+        block = key.rsplit(".", 2)[0]
+        if kind == "pre-activation" and ".bn1." in key and key.rsplit(".", 1)[-1] != "num_batches_tracked":
+            channels = tree[f"{block}.conv1.weight"].shape[1]
+            groups = 1
+            wanted = ModelTensor((channels * groups,), wanted.dtype, wanted.is_parameter)
+        found[key] = wanted
+        if kind == "gate" and key.endswith(".conv2.weight"):
+            channels = wanted.shape[0]
+            less = max(channels // 4, 1)
+            found[f"{block}.gate.fc1.weight"] = ModelTensor((less, channels, 1, 1), "float32", True)
+            found[f"{block}.gate.fc2.weight"] = ModelTensor((channels, less, 1, 1), "float32", True)
+        if kind == "scale" and key.endswith(".conv2.weight"):
+            found[f"{block}.alpha"] = ModelTensor((1,), "float32", True)
+        if kind == "shortcut bias" and key.endswith("downsample.0.weight"):
+            found[key.replace("weight", "bias")] = ModelTensor((wanted.shape[0],), "float32", True)
+        if kind == "conv bias" and key.endswith(".conv1.weight") and key.startswith("layer"):
+            found[key.replace("weight", "bias")] = ModelTensor((wanted.shape[0],), "float32", True)
+        if kind == "second stem" and key == "conv1.weight":
+            width = wanted.shape[0]
+            found["conv1b.weight"] = ModelTensor((width, width, 3, 3), "float32", True)
+            for leaf in ("weight", "bias", "running_mean", "running_var"):
+                found[f"bn1b.{leaf}"] = ModelTensor((width,), "float32", leaf in ("weight", "bias"))
+    return found
