@@ -165,8 +165,14 @@ def _unlike(one: Tokens, other: Tokens) -> tuple[int, int]:
 
 
 def without_one(path: Tokens) -> list[tuple[str, ...]]:
-    """The bare words of a path as they are, and with each of its tokens left out."""
+    """The bare words of a path as they are, and with each of its tokens, or each of its dotted parts, left out."""
     words = tuple(map(bare, path))
     if len(words) > 40:
         return [words]
-    return [words, *(words[:position] + words[position + 1 :] for position in range(len(words)))]
+    starts = [at for at, token in enumerate(path) if at == 0 or token[0] in "./"]
+    parts = [
+        words[:start] + words[end:]
+        for start, end in zip(starts, [*starts[1:], len(words)], strict=True)
+        if 1 < end - start < len(words)
+    ]
+    return [words, *(words[:position] + words[position + 1 :] for position in range(len(words))), *parts]

@@ -143,7 +143,11 @@ def nearest(conv: Layer, norms: Sequence[Layer]) -> Match | None:
     """The norm that stands nearest to a conv by name; None where none does: of several strangers none is chosen."""
     if not norms:
         return None
-    scored = [(_likeness(conv.path, norm.path), norm) for norm in norms]
+    own = _last_number(conv.path)
+    scored = [
+        (_likeness(conv.path, norm.path) + 20 * (own is not None and own == _last_number(norm.path)), norm)
+        for norm in norms
+    ]
     best = max(score for score, _ in scored)
     equals = [norm for score, norm in scored if score == best]
     if len(norms) > 1 and best < 20:
@@ -175,6 +179,24 @@ def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
         taken.add(id(closest))
         matches[id(conv)] = Match(closest, False)
     rest = [norm for norm in norms if id(norm) not in taken]
-    if len(left) == len(rest) and all(conv.out == norm.out for conv, norm in zip(left, rest, strict=True)):
-        matches.update({id(conv): Match(norm, True) for conv, norm in zip(left, rest, strict=True)})
+    matches.update(_by_last_number(left, rest))
     return matches
+
+
+def _by_last_number(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
+    """Norms that have a conv's own number, where every conv finds one of its size: `bn_17` for `conv_17`."""
+    by_number: dict[int | None, list[Layer]] = defaultdict(list)
+    for norm in norms:
+        by_number[_last_number(norm.path)].append(norm)
+    found: dict[int, Match] = {}
+    for conv in convs:
+        same = by_number.get(_last_number(conv.path), [])
+        fitting = [norm for norm in same if norm.out == conv.out]
+        if len(fitting) != 1 or _last_number(conv.path) is None:
+            return {}
+        found[id(conv)] = Match(fitting[0], False)
+    return found
+
+
+def _last_number(path: Tokens) -> int | None:
+    return next((found for token in reversed(path) if (found := number(token)) is not None), None)

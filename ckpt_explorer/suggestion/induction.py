@@ -21,7 +21,7 @@ from ckpt_explorer.text import plural
 
 PROBES = 80
 """Keys on which a list is tried before it is applied to all."""
-MOST_RULES = 60
+MOST_RULES = 200
 """Rules of a list that is still looked at; a longer one nobody reads."""
 
 

@@ -98,6 +98,8 @@ def _solved(rows: list[Row], alike: list[Row], count: Count) -> list[Line]:
             parts: dict[int, list[Row]] = defaultdict(list)
             for row in rows:
                 parts[row.wanted[column]].append(row)
+            if cut := _late_start(rows):
+                return [*_solved(rows[:cut], alike, count), *_solved(rows[cut:], alike, count)]
             if len(parts) in (1, len(rows)):
                 return [_literal(row) for row in rows]
             return [line for part in parts.values() for line in _solved(part, alike, count)]
@@ -124,6 +126,18 @@ def _solved(rows: list[Row], alike: list[Row], count: Count) -> list[Line]:
             for line in _solved([row for row in rows if row.numbers[at] == value], alike, count)
         ]
     return [Line(_pattern(rows, varying, ranged, count), _replacement(rows[0], relations), tuple(rows))]
+
+
+def _late_start(rows: list[Row]) -> int:
+    """How many rows stand apart from a regular rest: the first of a count, before which something is left out. Or 0."""
+    rows.sort(key=lambda row: row.numbers)
+    for cut in (1, 2, 3, 4):
+        rest = rows[cut:]
+        if len(rest) >= LEAST_FOR_DIVISION and all(
+            _relation(rest, column) is not None for column in range(len(rest[0].wanted))
+        ):
+            return cut
+    return 0
 
 
 def _literal(row: Row) -> Line:
