@@ -58,7 +58,7 @@ def layers_of(shapes: Mapping[str, Shape]) -> Layers:
     """The layers in a state dict of these shapes."""
     named: dict[str, dict[Leaf, str]] = defaultdict(dict)
     unknown: list[str] = []
-    for key in shapes:
+    for key in sorted(shapes):  # of two keys for one tensor, the same one is taken whatever the file's order
         found = split(key)
         if found is None or found[1] in named[found[0]]:
             unknown.append(key)

@@ -119,7 +119,7 @@ def _likeness(conv: Tokens, norm: Tokens) -> int:
         if bare(a) != bare(b):
             break
         front += 1
-    score = 3 * front
+    score = 8 * front
     if front == len(conv):
         score += 100
     mine, theirs = _counts(conv), _counts(norm)

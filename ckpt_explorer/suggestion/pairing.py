@@ -11,6 +11,9 @@ from ckpt_explorer.anatomy.leaves import Leaf, Role
 from ckpt_explorer.architectures.architecture import Architecture
 
 
+_ROLES: tuple[Role, ...] = ("weight", "bias", "mean", "var", "count")
+
+
 class Side(NamedTuple):
     """One side of a pair: its key, cut into the block's root, the layer below it, and the tensor of the layer.
 
@@ -57,7 +60,7 @@ def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:
         if wanted is None or not _one_size(ours, wanted):
             continue
         kind = f"{place.part} {place.slot}{' norm' if place.norm else ''}"
-        for leaf, key in ours.layer.keys.items():
+        for leaf, key in sorted(ours.layer.keys.items(), key=lambda row: (_ROLES.index(row[0].role), row[0].operand)):
             model_key = wanted.layer.keys.get(Leaf(leaf.role))
             if model_key is not None:
                 pairs.append(
