@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from os.path import commonprefix
 
 from ckpt_explorer.key_pair import KeyPair, Status, is_counter
 
@@ -48,7 +47,8 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
 def _separators(placed: Iterable[str]) -> str:
     """What separates the parts of a name in this file: dots and slashes, and underscores where there are few of these."""
     keys = list(placed)
-    front = len(commonprefix(keys))
+    low, high = min(keys), max(keys)
+    front = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     marks = sum(key.count(".", front) + key.count("/", front) for key in keys)
     return "./" if marks * 2 >= len(keys) * 3 else "./_"
 

@@ -21,12 +21,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation on one tensor. `shape` gives None for a shape that it leaves alone; `code` is a Python expression."""
+    """One operation on one tensor. `shape` gives None for a shape that it leaves alone.
+
+    `code` and `fits` are the same in Python, for scripts that people take home: what is done to t, and when.
+    """
 
     shape: Callable[[Shape], Shape | None]
     compute: Callable[[torch.Tensor], torch.Tensor]
     code: str
     help: str
+    fits: str = "t.dim() == 4"
 
 
 def _four(shape: Shape) -> bool:
@@ -37,56 +41,64 @@ OPERATIONS: dict[str, Operation] = {
     "HWIO to OIHW": Operation(
         lambda s: (s[3], s[2], s[0], s[1]) if _four(s) else None,
         lambda t: t.permute(3, 2, 0, 1),
-        "{}.permute(3, 2, 0, 1)",
+        "t.permute(3, 2, 0, 1)",
         "a conv's kernel as TensorFlow keeps it, spatial axes first",
     ),
     "transpose": Operation(
         lambda s: (s[1], s[0]) if len(s) == 2 else None,
         lambda t: t.t(),
-        "{}.t()",
+        "t.t()",
         "a linear layer's kernel with inputs first",
+        "t.dim() == 2",
     ),
     "1x1 conv to linear": Operation(
         lambda s: s[:2] if _four(s) and s[2:] == (1, 1) else None,
         lambda t: t.flatten(1),
-        "{}.flatten(1)",
+        "t.flatten(1)",
         "a last layer that is a 1x1 conv",
+        "t.dim() == 4 and t.shape[2:] == (1, 1)",
     ),
     "linear to 1x1 conv": Operation(
         lambda s: (*s, 1, 1) if len(s) == 2 else None,
         lambda t: t[:, :, None, None],
-        "{}[:, :, None, None]",
+        "t[:, :, None, None]",
         "a last layer that the network has as a 1x1 conv",
+        "t.dim() == 2",
     ),
     "sum RGB to gray": Operation(
         lambda s: (s[0], 1, *s[2:]) if _four(s) and s[1] == 3 else None,
         lambda t: t.sum(1, keepdim=True),
-        "{}.sum(1, keepdim=True)",
+        "t.sum(1, keepdim=True)",
         "a stem for gray pictures that answers as for the same picture in RGB",
+        "t.dim() == 4 and t.shape[1] == 3",
     ),
     "mean RGB to gray": Operation(
         lambda s: (s[0], 1, *s[2:]) if _four(s) and s[1] == 3 else None,
         lambda t: t.mean(1, keepdim=True),
-        "{}.mean(1, keepdim=True)",
+        "t.mean(1, keepdim=True)",
         "a stem for gray pictures, at a third of the scale",
+        "t.dim() == 4 and t.shape[1] == 3",
     ),
     "gray to RGB, a third each": Operation(
         lambda s: (s[0], 3, *s[2:]) if _four(s) and s[1] == 1 else None,
         lambda t: t.repeat(1, 3, 1, 1) / 3,
-        "({}.repeat(1, 3, 1, 1) / 3)",
+        "(t.repeat(1, 3, 1, 1) / 3)",
         "a stem for RGB that answers as for the same picture in gray",
+        "t.dim() == 4 and t.shape[1] == 1",
     ),
     "gray to RGB, repeated": Operation(
         lambda s: (s[0], 3, *s[2:]) if _four(s) and s[1] == 1 else None,
         lambda t: t.repeat(1, 3, 1, 1),
-        "{}.repeat(1, 3, 1, 1)",
+        "t.repeat(1, 3, 1, 1)",
         "a stem for RGB, at three times the scale",
+        "t.dim() == 4 and t.shape[1] == 1",
     ),
     "RGB to BGR": Operation(
         lambda s: s if _four(s) and s[1] == 3 else None,
         lambda t: t.flip(1),
-        "{}.flip(1)",
+        "t.flip(1)",
         "a stem that takes blue first for pictures that have red first, or the other way round",
+        "t.dim() == 4 and t.shape[1] == 3",
     ),
 }
 
@@ -130,10 +142,6 @@ class Combination:
         length: torch.Tensor = other.flatten(1).norm(dim=1).reshape(-1, *[1] * (other.dim() - 1))
         made: torch.Tensor = other * (one.reshape(length.shape) / length)
         return made
-
-    def code(self, one: str, other: str) -> str:
-        """A Python expression for the result."""
-        return f"weight_norm({one}, {other})" if self.scaled else f"{one} * {other}.to({one}.dtype)"
 
 
 def combination(text: str) -> Combination:

@@ -14,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -140,10 +141,23 @@ class _NoSuchNumber(Exception):
     """Arithmetic on a captured number went below zero, or it is too long: the rule does not apply to this key."""
 
 
-def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+class Hole(NamedTuple):
+    """A hole of a replacement: the name it was caught under, steps of arithmetic, and `a` or `A` to write a letter."""
+
+    name: str
+    steps: tuple[tuple[str, int], ...]
+    letter: str
+
+
+def pieces_of(replacement: str, pattern: Pattern) -> list[str | Hole]:
+    """The replacement as texts and holes.
+
+    Raises:
+        RuleError: it is not valid; the text says why.
+    """
     if len(replacement) > MAX_PATTERN:
         raise RuleError(f"A replacement has {MAX_PATTERN} characters at most, this one has {len(replacement):,}.")
-    pieces: list[str | tuple[str, tuple[tuple[str, int], ...], str]] = []
+    pieces: list[str | Hole] = []
     position = 0
     for found in _HOLE.finditer(replacement):
         expression = _EXPRESSION.match(found[1])
@@ -159,13 +173,18 @@ def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]]
             )
         if ("//", 0) in steps or ("%", 0) in steps:
             raise RuleError(f"{{{visible(found[1], 40)}}} divides by zero.")
-        pieces += [replacement[position : found.start()], (name, steps, (expression[3] or "")[1:])]
+        pieces += [replacement[position : found.start()], Hole(name, steps, (expression[3] or "")[1:])]
         position = found.end()
     pieces.append(replacement[position:])
     if any(isinstance(piece, str) and ("{" in piece or "}" in piece) for piece in pieces):
         raise RuleError(f"The replacement {visible(replacement, 80)!r} has a brace without its partner.")
     if any(isinstance(piece, str) and "*" in piece for piece in pieces):
         raise RuleError("A replacement can't have a *: capture a number with a hole, or use a regular expression.")
+    return pieces
+
+
+def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+    pieces = pieces_of(replacement, pattern)
 
     def filled(match: regex.Match[str]) -> str:
         out = []

@@ -71,9 +71,7 @@ def _length(rules: Sequence[Rule]) -> int:
     return sum(1000 + len(rule.find) + len(rule.to) + 50 * (rule.kind == "remove segment") for rule in rules)
 
 
-def checked(
-    rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], foreign: Callable[[str], bool]
-) -> Induced:
+def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], foreign: Callable[[str], bool]) -> Induced:
     """`rules` with what they produce, and with drops in front for keys of another network that would take a name.
 
     A key of this network is never dropped for a name: it is learned, and a person must see it.

@@ -10,7 +10,6 @@ from ckpt_explorer.anatomy import Anatomy, Placed, anatomy_of
 from ckpt_explorer.anatomy.leaves import Leaf, Role
 from ckpt_explorer.architectures.architecture import Architecture
 
-
 _ROLES: tuple[Role, ...] = ("weight", "bias", "mean", "var", "count")
 
 

@@ -110,8 +110,18 @@ def flax(key: str, tree: Mapping[str, ModelTensor]) -> str:
         return f"{front}.Dense_0.{leaf}"
     if part.stage is None:
         return f"{front}.{'bn_init' if part.norm else 'conv_init'}.{leaf}"
-    before = len({key.split(".conv1")[0] for key in tree if key[:5] == "layer" and int(key[5]) <= part.stage and ".conv1." in key})
-    layer = ("norm_proj" if part.norm else "conv_proj") if part.short else f"{'BatchNorm' if part.norm else 'Conv'}_{part.at - 1}"
+    before = len(
+        {
+            key.split(".conv1")[0]
+            for key in tree
+            if key[:5] == "layer" and int(key[5]) <= part.stage and ".conv1." in key
+        }
+    )
+    layer = (
+        ("norm_proj" if part.norm else "conv_proj")
+        if part.short
+        else f"{'BatchNorm' if part.norm else 'Conv'}_{part.at - 1}"
+    )
     return f"{front}.BottleneckResNetBlock_{before + part.block}.{layer}.{leaf}"
 
 

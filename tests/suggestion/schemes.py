@@ -18,18 +18,36 @@ Shape = tuple[int, ...]
 Entries = dict[str, tuple[Shape, str]]
 
 SYLLABLES = ("ba", "ko", "ri", "mu", "ten", "sol", "vex", "pi", "lar", "gom", "dus", "fi")
-TORCH = {"weight": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"}
+TORCH = {
+    "weight": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+    "count": "num_batches_tracked",
+}
 LEAVES: tuple[tuple[Mapping[str, str], Mapping[str, str]], ...] = (
     ({"weight": "weight", "bias": "bias"}, TORCH),
-    ({"weight": "kernel", "bias": "bias"}, {"weight": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}),
+    (
+        {"weight": "kernel", "bias": "bias"},
+        {"weight": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"},
+    ),
     ({"weight": "w", "bias": "b"}, {"weight": "s", "bias": "b", "mean": "rm", "var": "riv"}),
     ({"weight": "weights", "bias": "biases"}, {"weight": "scale", "bias": "offset", "mean": "mean", "var": "variance"}),
     ({"weight": "kernel", "bias": "bias"}, {"weight": "scale", "bias": "bias", "mean": "mean", "var": "var"}),
-    ({"weight": "weight", "bias": "bias"}, {"weight": "gamma", "bias": "beta", "mean": "running_mean", "var": "running_var"}),
+    (
+        {"weight": "weight", "bias": "bias"},
+        {"weight": "gamma", "bias": "beta", "mean": "running_mean", "var": "running_var"},
+    ),
 )
 _BLOCK = re.compile(r"layer(\d+)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.(\d))\.(.+)$")
 _INSIDE = re.compile(r"layer(\d+)\.(\d+)\.(?:(.+)\.)?([^.]+)$")
-_ROLES = {"weight": "weight", "bias": "bias", "running_mean": "mean", "running_var": "var", "num_batches_tracked": "count"}
+_ROLES = {
+    "weight": "weight",
+    "bias": "bias",
+    "running_mean": "mean",
+    "running_var": "var",
+    "num_batches_tracked": "count",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class Scheme:
         }
         self.slot_of = makers[style]
         short = rng.choice(("downsample", "shortcut", "skip", "proj", word(rng)))
-        self.short_of = rng.choice(
+        self.short_of: Callable[[bool], str] = rng.choice(
             (
                 lambda is_norm: f"{short}{dot}{int(is_norm)}",
                 lambda is_norm: f"{short}{dot}{norm if is_norm else conv}",
@@ -93,7 +111,7 @@ class Scheme:
             )
         )
         stem = rng.choice(("", f"stem{dot}", f"{word(rng)}{dot}"))
-        self.stem_of = rng.choice(
+        self.stem_of: Callable[[bool], str] = rng.choice(
             (
                 lambda is_norm: f"{stem or 'stem' + dot}{int(is_norm)}",
                 lambda is_norm: f"{stem}{norm if is_norm else conv}{base}",
@@ -102,7 +120,9 @@ class Scheme:
             )
         )
         self.container = rng.choice(("", "", "", f"trunk{dot}", f"{word(rng)}{dot}"))
-        self.head = rng.choice(("fc", "linear", "classifier", "head", "logits", f"head{dot}fc", f"classifier{dot}1", word(rng)))
+        self.head = rng.choice(
+            ("fc", "linear", "classifier", "head", "logits", f"head{dot}fc", f"classifier{dot}1", word(rng))
+        )
         self.prefix = rng.choice(("", "", "", "module.", "model.", "backbone.", "net.module.", f"{word(rng)}."))
         self.head_outside = rng.random() < 0.2
         self.has_head = rng.random() < 0.85
@@ -163,7 +183,9 @@ class Scheme:
                 entries[f"projector.{at}.bias"] = (shape[:1], "float32")
         rows = list(entries.items())
         rng.shuffle(rows)
-        shown = [self.name(key) for key in ("conv1.weight", "bn1.weight", "layer2.0.conv2.weight", "layer2.0.bn2.weight")]
+        shown = [
+            self.name(key) for key in ("conv1.weight", "bn1.weight", "layer2.0.conv2.weight", "layer2.0.bn2.weight")
+        ]
         says = f"{self.style}; {'; '.join(shown)}; head {self.head}; turned {self.turned}; copy {copy!r}"
         return Renamed(dict(rows), truth, self.has_head, says)
 
