@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ckpt_explorer.anatomy.blocks import blocks_of
 from ckpt_explorer.anatomy.ends import Stem, head_of, stem_of
+from ckpt_explorer.anatomy.gaps import blocks_with_gaps
 from ckpt_explorer.anatomy.layers import Layer, Layers, Shape, layers_of
 from ckpt_explorer.anatomy.networks import Network, networks_of
 from ckpt_explorer.anatomy.norms import Match, norms_of_blocks
@@ -104,6 +105,8 @@ def anatomies_of(shapes: Mapping[str, Shape]) -> list[Anatomy]:
     if not blocks:
         return []
     settle(blocks)
+    with_gaps, left = blocks_with_gaps(left, blocks)
+    blocks += with_gaps
     networks = [network for network in networks_of(blocks) if network.dims]
     largest = len(networks[0].blocks)
     chosen = [network for network in networks if len(network.blocks) * 5 >= largest * 4]

@@ -27,7 +27,8 @@ class Block:
     """A residual block: its root in the name tree, the ways in which its convs can be read, and what else is in it.
 
     `convs` is the reading that was settled on; `by_order` says that nothing but alphabetical order chose it. A block
-    that was counted off a sequence is not `nested`: its root is that of the sequence.
+    that was counted off a sequence is not `nested`: its root is that of the sequence. `channels` that arrive and leave are
+    given where a conv is missing.
     """
 
     root: Tokens
@@ -35,6 +36,7 @@ class Block:
     readings: list[Convs]
     extra: tuple[Layer, ...] = ()
     nested: bool = True
+    channels: tuple[int, int] | None = None
     convs: Convs = None  # type: ignore[assignment]
     by_order: bool = False
 
@@ -44,6 +46,8 @@ class Block:
     @property
     def inputs(self) -> int:
         """Channels that arrive."""
+        if self.channels:
+            return self.channels[0]
         if "shortcut" in self.convs:
             return self.convs["shortcut"].inputs
         first, second = self.convs["conv1"], self.convs["conv2"]
@@ -58,7 +62,7 @@ class Block:
     @property
     def out(self) -> int:
         """Channels that leave."""
-        return self.convs["conv3" if self.is_bottleneck else "conv2"].out
+        return self.channels[1] if self.channels else self.convs["conv3" if self.is_bottleneck else "conv2"].out
 
     def place(self, layer: Layer) -> str:
         """Where a layer stands in the block, as a text that is the same in all blocks of a network."""

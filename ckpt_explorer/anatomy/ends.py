@@ -93,7 +93,8 @@ def head_of(network: Network, flat: Sequence[Layer]) -> Layer | None:
             replace(layer, out=layer.inputs, inputs=layer.out)
             for layer in flat
             if layer.kind == "linear"
-            and layer.out == features != layer.inputs
+            and layer.out == features
+            and layer.bias == layer.inputs != layer.out
             and _is_called_head(layer)
             and not any(other is not layer and _parent(other.name) == _parent(layer.name) for other in flat)
         ]

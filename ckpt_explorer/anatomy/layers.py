@@ -21,7 +21,7 @@ class Layer:
     """A layer of the file: its name, what it is, and its tensors' keys by leaf.
 
     `out` and `inputs` are channels (inputs of one group), `kernel` the side of a conv's kernel and `dims` the number
-    of its spatial axes; a norm has `out` alone.
+    of its spatial axes; a norm has `out` alone. `bias` is the length of the bias, 0 where there is none.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Layer:
     inputs: int = 0
     kernel: int = 0
     dims: int = 0
+    bias: int = 0
 
     @property
     def has_statistics(self) -> bool:
@@ -113,7 +114,8 @@ def _layer(name: str, keys: dict[Leaf, str], shapes: Mapping[str, Shape], turned
         return Layer(name, path, "conv", keys, out, inputs, max(sides), dims)
     if shape is not None and len(shape) == 2:
         out, inputs = (shape[1], shape[0]) if turned else (shape[0], shape[1])
-        return Layer(name, path, "linear", keys, out, inputs)
+        bias = shapes[keys[Leaf("bias")]] if Leaf("bias") in keys else ()
+        return Layer(name, path, "linear", keys, out, inputs, bias=bias[0] if len(bias) == 1 else 0)
     sizes = {shapes[key] for leaf, key in keys.items() if leaf.role != "count"}
     if len(sizes) == 1 and len(size := next(iter(sizes))) == 1 and _is_norm(keys):
         return Layer(name, path, "norm", keys, size[0])

@@ -21,6 +21,8 @@ from ckpt_explorer.text import plural
 
 PROBES = 80
 """Keys on which a list is tried before it is applied to all."""
+MOST_TRIED = 30
+"""Rules of a list in which needless ones are looked for."""
 MOST_RULES = 200
 """Rules of a list that is still looked at; a longer one nobody reads."""
 
@@ -49,7 +51,29 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
             best = found
         if found.produced == len(wanted):
             break
-    return best
+    return _without_idle(best, wanted, all_keys, foreign, probes)
+
+
+def _without_idle(
+    found: Induced,
+    wanted: Mapping[str, str],
+    keys: Sequence[str],
+    foreign: Callable[[str], bool],
+    probes: Mapping[str, str],
+) -> Induced:
+    """The list without rules that another one makes needless: `norm1.` where there is `norm{n}.`"""
+    if found.produced != len(wanted) or len(found.rules) > MOST_TRIED:
+        return found
+    at = 0
+    while at < len(found.rules):
+        fewer = found.rules.without(at)
+        if found.rules[at].kind == "rename" and _fits(fewer.rules, probes):
+            again = checked(fewer, wanted, keys, foreign)
+            if again.produced == len(wanted) and len(again.rules) < len(found.rules):
+                found = again
+                continue
+        at += 1
+    return found
 
 
 def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
@@ -236,9 +260,9 @@ def _renames(names: _Names, anchored: bool) -> Iterator[Rule]:
         yield Rule("rename", _held(find, anchored), to, why="this layer has another name")
     for find, to in names.roots:
         yield Rule("rename", _held(find, anchored), to, why="stages and blocks have other names")
-    for find, to in names.layers:
-        ends = (find, to) if anchored else _without_common_end(find, to)
-        yield Rule("rename", *ends, why="the layers of a block have other names")
+    layers = names.layers if anchored else [_without_common_end(find, to) for find, to in names.layers]
+    for find, to in sorted(layers, key=lambda row: "{" in row[0]):  # words before patterns
+        yield Rule("rename", find, to, why="the layers of a block have other names")
     for find, to in names.leaves:
         yield Rule("rename", f"{find}$", to, why="another framework's word for this tensor")
 

@@ -12,6 +12,7 @@ from ckpt_explorer.anatomy.layers import Layer
 from ckpt_explorer.architectures.spec import Block as BlockKind
 from ckpt_explorer.architectures.spec import ResNetSpec, Shortcut
 from ckpt_explorer.checkpoint import StateDict, TensorInfo
+from ckpt_explorer.text import listed
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,8 @@ def read_structure(anatomy: Anatomy) -> Structure:
     """The numbers of a network that was taken apart, and what no plain ResNet has."""
     network = anatomy.network
     stages = network.stages
-    first = network.blocks[0]
     stem = anatomy.stem.conv if anatomy.stem else None
-    spec = _spec(first, stem, tuple(map(len, stages)), _shortcut(stages))
+    spec = _spec(stages, stem, _shortcut(stages))
     classes = anatomy.head.out if anatomy.head else None
     if classes is not None:
         spec = replace(spec, num_classes=classes)
@@ -66,20 +66,24 @@ def read_structure(anatomy: Anatomy) -> Structure:
     return Structure(spec, classes, strangers_in(anatomy), tuple(_oddities(anatomy, spec)), guessed)
 
 
-def _spec(first: Block, stem: Layer | None, blocks: tuple[int, ...], shortcut: Shortcut) -> ResNetSpec:
+def _spec(stages: list[list[Block]], stem: Layer | None, shortcut: Shortcut) -> ResNetSpec:
+    """The numbers that the first whole block and the stem give."""
+    whole = [(at, block) for at, stage in enumerate(stages) for block in stage if block.channels is None]
+    stage, first = whole[0]
     kind: BlockKind = "bottleneck" if first.is_bottleneck else "basic"
     inner, grouped = first.convs["conv1"].out, first.convs["conv2"].inputs
-    width = stem.out if stem else first.inputs
+    width = stem.out if stem else stages[0][0].inputs
     groups = max(inner // max(grouped, 1), 1)
+    inner, out = inner >> stage, first.out >> stage
     kernel = stem.kernel if stem else 7
     small = kernel == 3
     return ResNetSpec(
         block=kind,
-        blocks=blocks,
+        blocks=tuple(map(len, stages)),
         width=width,
         groups=groups,
         width_per_group=max(round(inner * 64 / (width * groups)), 1),
-        expansion=max(first.out // width, 1),
+        expansion=max(out // width, 1),
         stem_kernel=kernel,
         shortcut=shortcut,
         in_channels=stem.inputs if stem else 3,
@@ -104,12 +108,15 @@ def _oddities(anatomy: Anatomy, spec: ResNetSpec) -> list[str]:
         odd.append("it has no first conv that fits its blocks")
     elif anatomy.stem.more:
         odd.append(f"its stem has {len(anatomy.stem.more) + 1} convs")
-    kinds = {block.is_bottleneck for stage in stages for block in stage}
+    kinds = {block.is_bottleneck for stage in stages for block in stage if block.channels is None}
+    gaps = ["".join(block.root) for stage in stages for block in stage if block.channels]
+    if gaps:
+        odd.append(f"convs are missing in {listed(gaps)}")
     if len(kinds) > 1:
         odd.append("its blocks are of two kinds")
     for index, stage in enumerate(stages):
-        inner = sorted({block.convs["conv1"].out for block in stage})
-        if inner != [spec.inner_width(index)]:
+        inner = sorted({block.convs["conv1"].out for block in stage if "conv1" in block.convs})
+        if inner and inner != [spec.inner_width(index)]:
             seen = ", ".join(map(str, inner[:4]))
             odd.append(
                 f"stage {index + 1} has {seen} channels inside its blocks, a plain ResNet would have {spec.inner_width(index)}"
