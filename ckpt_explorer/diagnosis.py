@@ -13,6 +13,7 @@ from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.suggestion.function_options import offers_for
 from ckpt_explorer.suggestion.relatives import relatives_of
 from ckpt_explorer.suggestion.rules import Alternative
 from ckpt_explorer.suggestion.structure import networks_in
@@ -160,6 +161,21 @@ def _by_order(case: Situation) -> Diagnosis | None:
     )
 
 
+def _function_options(case: Situation) -> Diagnosis | None:
+    if case.alignment.verdict is Verdict.INCOMPATIBLE or case.alignment.architecture.kind not in ("named", "custom"):
+        return None
+    bottleneck = any(".conv3." in key for key in case.alignment.architecture.tree)
+    offer = offers_for(list(case.alignment.state_dict)[:2000], bottleneck, case.alignment.architecture.options)
+    if offer is None:
+        return None
+    options = " ".join(f"--option {name}={value}" for name, value in offer.options.items())
+    return Diagnosis(
+        "S5",
+        f"The names are those of {offer.framework}, whose networks may differ in {', '.join(offer.options)}: keys do not show it",
+        f"compare answers with and without {options} (on the Align page: the network's options).",
+    )
+
+
 def _no_resnet(case: Situation) -> Diagnosis | None:
     if case.candidates:
         return None
@@ -194,6 +210,7 @@ TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
     _no_head,
     _counters,
     _half,
+    _function_options,
 )
 
 
