@@ -104,7 +104,7 @@ def _loose(
     stem = next((pair for pair in pairs if pair.model == first_conv and pair.checkpoint), None)
     if stem is None or stem.checkpoint is None or not stem.checkpoint_shape or len(stem.checkpoint_shape) < 4:
         return
-    home = _home(placed, separator)
+    home = _home(stem.checkpoint, placed, separator)
     turned = stem.checkpoint_shape != stem.model_shape and _turned(stem.checkpoint_shape) == stem.model_shape
     width, channels = (_turned(stem.checkpoint_shape) if turned else stem.checkpoint_shape)[:2]
     features = max((pair.checkpoint_shape[0] for pair in pairs if pair.model and pair.checkpoint_shape), default=0)
@@ -132,11 +132,7 @@ def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-3:-1], *shape[:-2])
 
 
-def _home(placed: Mapping[str, str], separator: str) -> str:
-    """The longest front that most placed keys share: where the trunk lies."""
-    counts: dict[str, int] = {}
-    for key in placed:
-        for front in _fronts(key, separator):
-            counts[front] = counts.get(front, 0) + 1
-    shared = [front for front, count in counts.items() if count * 10 >= len(placed) * 9]
-    return max(shared, key=len, default="")
+def _home(stem: str, placed: Mapping[str, str], separator: str) -> str:
+    """The longest front of the first conv's key that most placed keys share: where the network lies."""
+    fronts = (front for front in _fronts(stem, separator))
+    return next((front for front in fronts if sum(key.startswith(front) for key in placed) * 10 >= len(placed) * 9), "")

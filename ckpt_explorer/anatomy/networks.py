@@ -14,28 +14,26 @@ from itertools import pairwise
 from ckpt_explorer.anatomy.blocks import Block
 from ckpt_explorer.anatomy.tokens import Tokens, bare, counts_up, natural, shared_front
 
-MOST_RUNS = 600
+MOST_RUNS = 300
 """Runs that are linked; a file with more is no network that anyone trained."""
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """Blocks one behind the other that lie under one name. `by_order`: only the alphabet says which is first."""
+    """Blocks one behind the other that lie under one name. `by_order`: only the alphabet says which is first.
+
+    `inputs` and `out` are the channels that arrive at the first block and leave the last one.
+    """
 
     root: Tokens
     blocks: list[Block]
     by_order: bool
     places: frozenset[str]
+    inputs: int = 0
+    out: int = 0
 
-    @property
-    def inputs(self) -> int:
-        """Channels that arrive."""
-        return self.blocks[0].inputs
-
-    @property
-    def out(self) -> int:
-        """Channels that leave."""
-        return self.blocks[-1].out
+    def __post_init__(self) -> None:
+        self.inputs, self.out = self.blocks[0].inputs, self.blocks[-1].out
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,10 @@ from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS, Votes, vote
 from ckpt_explorer.text import plural
 
 
+MOST_COPIES = 16
+"""Second places that are looked at: each costs a pass over all keys."""
+
+
 def suggest_by_name(state_dict: StateDict, architecture: Architecture, wanted: str | None = None) -> Suggestion:
     """The rules that make the most keys of the file the network's, and the other copies that were dropped for it."""
     search = _Search(state_dict, architecture, wanted)
@@ -157,7 +161,7 @@ class _Search:
 
     def _drop_copies(self, votes: list[Votes]) -> None:
         best = votes[0]
-        for other in votes[1:]:
+        for other in votes[1 : MOST_COPIES + 1]:
             same_model = other.model_prefix == best.model_prefix
             apart = not other.file_prefix.startswith(best.file_prefix or "\x00") and not best.file_prefix.startswith(
                 other.file_prefix

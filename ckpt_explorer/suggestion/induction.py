@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.suggestion.arithmetic import combining
 from ckpt_explorer.suggestion.pairing import Pair, Pairing, Side
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
@@ -152,6 +153,8 @@ def _front(key: str, depth: int) -> str | None:
 def _lists(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
     """Rule lists to try: every start, block by block or layer by layer, with the ends of keys held or not."""
     for start in _starts(pairs):
+        if any(len(rule.find) > MAX_PATTERN for rule in start):
+            continue
         for factored in (True, False):
             names = _names(pairs, start, factored)
             for anchored in (False, True):

@@ -15,6 +15,7 @@ from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.key_pair import Status, is_counter
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
 from ckpt_explorer.suggestion.by_name import suggest_by_name
 from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
@@ -23,6 +24,9 @@ from ckpt_explorer.suggestion.pairing import model_anatomy, pairs_between
 from ckpt_explorer.suggestion.structure import networks_in
 
 __all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
+
+MOST_BY_NAME = 20_000
+"""Keys that are also compared by name where structure found something that is not all of the network."""
 
 LEFTOVERS = ("total_ops", "total_params")
 """Keys that a tool left in the model when it was saved: thop's counts of operations."""
@@ -53,7 +57,7 @@ def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | 
     trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
     found = _by_structure(state_dict, architecture, prefix)
     score = -1.0 if found is None else _filled(state_dict, architecture, found.rules)
-    if found is None or score < len(trunk):
+    if found is None or (score < len(trunk) and len(state_dict) <= MOST_BY_NAME):
         named = suggest_by_name(state_dict, architecture, prefix)
         if found is None or _filled(state_dict, architecture, named.rules) > score:
             found = named
@@ -100,7 +104,10 @@ def _without_copies(
     prefixes = [
         row.prefix
         for row in alternatives
-        if row.prefix and not any(key.startswith(row.prefix) for key in kept) and not set("{}*") & set(row.prefix)
+        if row.prefix
+        and len(row.prefix) < MAX_PATTERN
+        and not any(key.startswith(row.prefix) for key in kept)
+        and not set("{}*") & set(row.prefix)
     ]
     drops = tuple(Rule("drop", f"^{prefix}", why="another copy of the network") for prefix in prefixes)
     if not drops:
