@@ -10,11 +10,11 @@ from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import StateDict
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.suggestion.copies import ANOTHER_COPY, Alternative, Suggestion
 from ckpt_explorer.suggestion.names import canonical_names, renames_between
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS, Votes, vote
 from ckpt_explorer.text import plural
-
 
 MOST_COPIES = 16
 """Second places that are looked at: each costs a pass over all keys."""
@@ -108,7 +108,7 @@ class _Search:
 
     def _prefix(self, best: Votes) -> None:
         prefix = best.file_prefix
-        if not prefix:
+        if not prefix or len(prefix) > MAX_PATTERN:
             return
         strip = Rule("strip prefix", prefix, why=f"{plural(best.keys, 'key')} of the network stand behind it")
         if self._scored(self.rules.added(strip)) < 0:
