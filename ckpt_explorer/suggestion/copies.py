@@ -42,11 +42,17 @@ def prefix_apart(anatomy: Anatomy, other: Anatomy) -> str:
     mine, theirs = anatomy.network.root, other.network.root
     at = shared_front(mine, theirs)
     if at == len(mine):
-        return "".join(mine) + "." if mine and at < len(theirs) else ""
+        return _with_separator(anatomy, "".join(mine)) if mine and at < len(theirs) else ""
     until = at + 1
-    while until < len(mine) and mine[until][0].isalnum() | (mine[until][0] == "_"):
+    while until < len(mine) and (mine[until][0].isalnum() or mine[until][0] == "_"):
         until += 1
-    return "".join(mine[:until]) + "."
+    return _with_separator(anatomy, "".join(mine[:until]))
+
+
+def _with_separator(anatomy: Anatomy, front: str) -> str:
+    """`front` with what separates it from the blocks behind it."""
+    behind = "".join(anatomy.network.blocks[0].root)[len(front) :]
+    return front + (behind[0] if behind[:1] in ("_", "/", ".") else ".")
 
 
 def copies_beside(chosen: Anatomy, networks: Sequence[Anatomy], path: str) -> Iterator[Alternative]:
