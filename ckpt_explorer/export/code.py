@@ -19,11 +19,13 @@ The rules, in order:
 {rules}
 """
 
+import argparse
 import re
 import sys
 
 import torch
 
+torch.serialization.add_safe_globals([argparse.Namespace])  # a training script's arguments: data, no code
 PATH = {path!r}  # where the weights lie in the file; "" is the top
 {left_out}
 
