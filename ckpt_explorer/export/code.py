@@ -187,7 +187,7 @@ def _replacement(pieces: list[str | Hole], pattern: str) -> str:
     parts = []
     for piece in pieces:
         if isinstance(piece, str):
-            parts.append(piece.replace("\\", "\\\\").replace("{", "{{").replace("}", "}}").replace("'", "\\'"))
+            parts.append(_quoted(piece))
             continue
         is_letter = f"(?P<{piece.name}>[0-9]+)" not in pattern and f"(?P<{piece.name}>(?:" not in pattern
         caught = f'ord(m["{piece.name}"].lower()) - 97' if is_letter else f'int(m["{piece.name}"])'
@@ -199,6 +199,12 @@ def _replacement(pieces: list[str | Hole], pattern: str) -> str:
         value = f"number({caught})"
         parts.append(f"{{chr({ord(piece.letter)} + {value})}}" if piece.letter else f"{{{value}}}")
     return f"lambda m: f'{''.join(parts)}'"
+
+
+def _quoted(text: str) -> str:
+    """A text between the quotes of an f-string, whatever characters a key has."""
+    escaped = text.encode("unicode_escape").decode("ascii")
+    return escaped.replace("{", "{{").replace("}", "}}").replace("'", "\\'")
 
 
 def _names(rule: Rule) -> Iterator[str]:

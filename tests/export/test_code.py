@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -14,7 +15,7 @@ from ckpt_explorer.architectures import architecture
 from ckpt_explorer.export import as_code, as_revise_keys, write_state_dict
 from ckpt_explorer.proposal import propose
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.rules import RuleSet, parse_rule
+from ckpt_explorer.rules import Rule, RuleSet, parse_rule
 from tests.checkpoints import add_prefix, in_new_process, network, small_architecture, write_checkpoint
 from tests.suggestion.dialects import DIALECTS, TURNED
 
@@ -97,3 +98,12 @@ def test_a_script_for_a_file_that_fits_renames_nothing(tmp_path: Path) -> None:
     file = write_checkpoint(tmp_path, add_prefix("", network(TARGET).state_dict()))
     code = as_code(align(open_checkpoint(file), TARGET))
     assert "no key is renamed" in code and "none: the keys fit as they are" in code
+
+
+def test_no_key_can_break_out_of_the_script() -> None:
+    rules = RuleSet(
+        (Rule("strip prefix", "a'b\"\n\\{}"), Rule("rename", "l{n}.", "m'\n{n}."), Rule("add prefix", "\\1'"))
+    )
+    text = as_revise_keys(rules)
+    ast.parse(text)
+    assert len(text.splitlines()) == 2 + len(rules)
