@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
 from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
 from ckpt_explorer.errors import CheckpointExplorerError, RuleError
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, is_counter
-from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet
+from ckpt_explorer.recipe import Recipe, recipe_for
+from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet, Touched
+from ckpt_explorer.rules.arithmetic import filling
+from ckpt_explorer.rules.pattern import compiled
+from ckpt_explorer.strangers import strangers_among
 from ckpt_explorer.verdict import explain
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Alignment", "KeyPair", "Status", "Verdict", "align", "align_despite"]
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A state dict held against a network: rows in the model's order, then what is left of the file."""
+    """A state dict held against a network: rows in the model's order, then what is left of the file.
+
+    `recipes` say for each filled key of the model how it is made, `fills` are constants that rules put where the file
+    has nothing, and `by_order` the file's keys that nothing but order put in their place.
+    """
 
     state_dict: StateDict
     architecture: Architecture
     rules: RuleSet
     renaming: Renaming
     pairs: tuple[KeyPair, ...]
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    fills: Mapping[str, float] = field(default_factory=dict)
+    by_order: frozenset[str] = frozenset()
+
+    def tensor(self, model_key: str) -> torch.Tensor:
+        """The tensor that the file gives for a key of the model, after the stated arithmetic; read when it is asked for.
+
+        Raises:
+            KeyError: the file gives none.
+        """
+        return self.recipes[model_key].tensor(self.state_dict)
 
     def rows(self, *statuses: Status) -> tuple[KeyPair, ...]:
         """The rows that have one of these statuses."""
@@ -42,23 +64,39 @@ class Alignment:
     def filled(self) -> tuple[str, ...]:
         """The model's keys that the file fills, without counters of batches: those are no evidence of anything."""
         rows = self.rows(Status.MATCHED, Status.ADAPTED)
-        return tuple(pair.model for pair in rows if pair.model and not is_counter(pair.model))
+        return tuple(dict.fromkeys(pair.model for pair in rows if pair.model and not is_counter(pair.model)))
 
     @cached_property
     def unfilled(self) -> tuple[str, ...]:
         """The model's keys that the file does not fill; counters of batches are not asked for."""
         rows = self.rows(Status.MISSING, Status.SHAPE_MISMATCH)
-        return tuple(pair.model for pair in rows if pair.model and not is_counter(pair.model))
+        keys = dict.fromkeys(pair.model for pair in rows if pair.model and not is_counter(pair.model))
+        return tuple(key for key in keys if key not in self.fills)
+
+    @cached_property
+    def doubted(self) -> tuple[str, ...]:
+        """The model's keys that nothing but the order of names gave their source."""
+        rows = self.rows(Status.MATCHED, Status.ADAPTED)
+        keys = (pair.model for pair in rows if pair.model and pair.checkpoint in self.by_order)
+        return tuple(dict.fromkeys(key for key in keys if not is_counter(key)))
 
     @cached_property
     def strangers(self) -> tuple[str, ...]:
         """Learned tensors of the file that lie inside a part of the model and have no place there, by renamed key."""
         parts = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)
+        origin = set(strangers_among(self.pairs, self.architecture.head, self._first_conv))
         return tuple(
             pair.renamed
             for pair in self.rows(Status.UNEXPECTED)
-            if pair.renamed and not is_counter(pair.renamed) and _inside(pair.renamed, parts, self.architecture)
+            if pair.renamed
+            and not is_counter(pair.renamed)
+            and (pair.checkpoint in origin or _inside(pair.renamed, parts, self.architecture))
         )
+
+    @property
+    def _first_conv(self) -> str | None:
+        """The model's key of the conv that takes the image."""
+        return next((key for key, wanted in self.architecture.tree.items() if len(wanted.shape) >= 4), None)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -66,14 +104,20 @@ class Alignment:
         head = set(self.architecture.head)
         if self.strangers or not self.filled:
             return Verdict.INCOMPATIBLE
-        if not self.unfilled:
-            return Verdict.COMPLETE
+        if not self.unfilled:  # constants are no values of the file: what they stand for is for a person to confirm
+            return Verdict.PARTIAL if self.fills else Verdict.COMPLETE
         return Verdict.PARTIAL if set(self.unfilled) <= head else Verdict.INCOMPATIBLE
 
     @property
     def says(self) -> str:
         """The verdict and its reason, in one or two sentences for a person."""
         return explain(self)
+
+    def _row_as_json(self, pair: KeyPair) -> dict[str, Any]:
+        row = pair.as_json()
+        if pair.model and pair.checkpoint in self.by_order:
+            row["by_order"] = True
+        return row
 
     def as_json(self) -> dict[str, Any]:
         """What `align --json` gives, without alternatives and diagnoses."""
@@ -85,15 +129,22 @@ class Alignment:
             "state_dict": self.state_dict.path,
             "architecture": self.architecture.as_json(),
             "rules": rules,
-            "keys": [pair.as_json() for pair in self.pairs],
+            "keys": [self._row_as_json(pair) for pair in self.pairs],
             "summary": self.summary,
             "verdict": str(self.verdict),
             "says": self.says,
         }
 
 
-def align(source: Checkpoint | StateDict, architecture: Architecture, rules: RuleSet | None = None) -> Alignment:
+def align(
+    source: Checkpoint | StateDict,
+    architecture: Architecture,
+    rules: RuleSet | None = None,
+    by_order: frozenset[str] = frozenset(),
+) -> Alignment:
     """Hold a state dict against a network, through `rules`.
+
+    `by_order` are keys of the file of which whoever wrote the rules says that only order put them in their place.
 
     Of a Checkpoint, the state dict is the one that a `take from` rule names, else the selected one. No tensor is
     read: keys, shapes and dtypes decide.
@@ -108,12 +159,67 @@ def align(source: Checkpoint | StateDict, architecture: Architecture, rules: Rul
         state_dict = source.state_dict if rules.taken_from is None else _taken(source, rules)
     assert isinstance(state_dict, StateDict)
     renaming = rules.apply(state_dict)
-    by_name = {row.renamed: row for row in renaming.keys if row.renamed is not None}
-    pairs = [_model_row(key, wanted, by_name.get(key), state_dict) for key, wanted in architecture.tree.items()]
+    by_name: dict[str, list[RenamedKey]] = {}
+    for row in renaming.keys:
+        if row.renamed is not None and row.renamed in architecture.tree:
+            by_name.setdefault(row.renamed, []).append(row)
+    recipes: dict[str, Recipe] = {}
+    fills = _fills(rules, [key for key in architecture.tree if key not in by_name], architecture)
+    pairs: list[KeyPair] = []
+    for key, wanted in architecture.tree.items():
+        if key not in by_name:
+            pairs.append(_missing_row(key, wanted, fills))
+        elif (recipe := _recipe(by_name[key], rules, state_dict)) is None:
+            pairs += _unmade_rows(by_name[key], key, wanted, state_dict)
+        else:
+            pairs += (rows := _model_rows(by_name[key], recipe, key, wanted, state_dict))
+            if rows[0].status is not Status.SHAPE_MISMATCH:
+                recipes[key] = recipe
     left = [row for row in renaming.keys if row.renamed is None or row.renamed not in architecture.tree]
     unexpected = [_left_row(row, state_dict, Status.UNEXPECTED) for row in left if row.renamed is not None]
     ignored = [_left_row(row, state_dict, Status.IGNORED) for row in left if row.renamed is None]
-    return Alignment(state_dict, architecture, rules, renaming, (*pairs, *unexpected, *ignored))
+    values = {key: value for key, (value, _) in fills.items()}
+    counted = _counted(rules, renaming, recipes, fills)
+    return Alignment(
+        state_dict, architecture, rules, counted, (*pairs, *unexpected, *ignored), recipes, values, by_order
+    )
+
+
+def _recipe(rows: list[RenamedKey], rules: RuleSet, state_dict: StateDict) -> Recipe | None:
+    row = rows[0]
+    if len(rows) == 1 and row.operand is None and not any(rules[at].kind == "transform" for at in row.rules):
+        return Recipe((row.key,), state_dict[row.key].shape)
+    return recipe_for(rows, rules, {row.key: state_dict[row.key].shape for row in rows})
+
+
+def _fills(rules: RuleSet, missing: list[str], architecture: Architecture) -> dict[str, tuple[float, int]]:
+    """The constants that fill rules put into missing keys of the model, with the rule's position."""
+    fills: dict[str, tuple[float, int]] = {}
+    for position, rule in enumerate(rules):
+        if rule.kind == "fill" and rule.enabled:
+            value = filling(rule.to, float(architecture.options.get("eps", 1e-5)))
+            found = compiled(rule.find).compiled
+            fills.update({key: (value, position) for key in missing if found.search(key, timeout=1.0)})
+    return fills
+
+
+def _counted(
+    rules: RuleSet, renaming: Renaming, recipes: Mapping[str, Recipe], fills: Mapping[str, tuple[float, int]]
+) -> Renaming:
+    """The renaming with, for rules of arithmetic, the tensors that they really change."""
+    if not any(rule.kind in ("transform", "fill") for rule in rules):
+        return renaming
+    changed = Counter(position for recipe in recipes.values() for position in recipe.rules)
+    examples = {at: (recipe.sources[0], key) for key, recipe in recipes.items() for at in recipe.rules}
+    filled = Counter(position for _, position in fills.values())
+    touched = list(renaming.touched)
+    for position, rule in enumerate(rules):
+        if rule.kind == "transform":
+            touched[position] = Touched(changed[position], *examples.get(position, (None, None)))
+        elif rule.kind == "fill":
+            first = next((key for key, (_, at) in fills.items() if at == position), None)
+            touched[position] = Touched(filled[position], first, first)
+    return Renaming(renaming.keys, tuple(touched))
 
 
 def _taken(source: Checkpoint, rules: RuleSet) -> StateDict:
@@ -126,7 +232,10 @@ def _taken(source: Checkpoint, rules: RuleSet) -> StateDict:
 
 
 def align_despite(
-    source: Checkpoint | StateDict, architecture: Architecture, rules: RuleSet
+    source: Checkpoint | StateDict,
+    architecture: Architecture,
+    rules: RuleSet,
+    by_order: frozenset[str] = frozenset(),
 ) -> tuple[Alignment, dict[int, str]]:
     """Align with as many of `rules` as can be applied: one that can't is switched off, and its complaint given.
 
@@ -136,7 +245,7 @@ def align_despite(
     complaints: dict[int, str] = {}
     while True:
         try:
-            return align(source, architecture, rules), complaints
+            return align(source, architecture, rules, by_order), complaints
         except RuleError as error:
             if error.position is None or error.position in complaints:
                 raise
@@ -144,14 +253,48 @@ def align_despite(
             rules = rules.replaced(error.position, rules[error.position].switched(False))
 
 
-def _model_row(key: str, wanted: ModelTensor, row: RenamedKey | None, state_dict: StateDict) -> KeyPair:
-    if row is None:
-        note = "a counter that is not needed" if is_counter(key) else ""
-        return KeyPair(None, None, key, Status.MISSING, None, wanted.shape, wanted.dtype, note=note)
-    info = state_dict[row.key]
-    status, note = _fit(info, wanted)
-    rule = row.rules[-1] if row.rules else None
-    return KeyPair(row.key, row.renamed, key, status, info.shape, wanted.shape, info.dtype, rule, note)
+def _missing_row(key: str, wanted: ModelTensor, fills: Mapping[str, tuple[float, int]]) -> KeyPair:
+    if key in fills:
+        value, position = fills[key]
+        note = f"not in the file: filled with {value:g}, as rule {position + 1} says"
+        return KeyPair(None, None, key, Status.MISSING, None, wanted.shape, wanted.dtype, position, note)
+    note = "a counter that is not needed" if is_counter(key) else ""
+    return KeyPair(None, None, key, Status.MISSING, None, wanted.shape, wanted.dtype, note=note)
+
+
+def _unmade_rows(rows: list[RenamedKey], key: str, wanted: ModelTensor, state_dict: StateDict) -> list[KeyPair]:
+    """Rows for parts of a tensor that can't be put together."""
+    return [
+        KeyPair(
+            row.key,
+            row.renamed,
+            key,
+            Status.SHAPE_MISMATCH,
+            state_dict[row.key].shape,
+            wanted.shape,
+            state_dict[row.key].dtype,
+            row.rules[-1] if row.rules else None,
+            "the tensor that it is to be combined with is not there, or has another shape",
+        )
+        for row in rows
+    ]
+
+
+def _model_rows(
+    rows: list[RenamedKey], recipe: Recipe, key: str, wanted: ModelTensor, state_dict: StateDict
+) -> list[KeyPair]:
+    """One row a source of the model's tensor."""
+    made = []
+    for row in rows:
+        info = state_dict[row.key]
+        status, note = _fit(info._replace(shape=recipe.shape), wanted)
+        if not recipe.is_plain:
+            note = "; ".join(part for part in (recipe.says, note) if part)
+            if status is Status.MATCHED or (status is Status.SHAPE_MISMATCH and recipe.shape == wanted.shape):
+                status = Status.ADAPTED
+        rule = row.rules[-1] if row.rules else None
+        made.append(KeyPair(row.key, row.renamed, key, status, info.shape, wanted.shape, info.dtype, rule, note))
+    return made
 
 
 def _left_row(row: RenamedKey, state_dict: StateDict, status: Status) -> KeyPair:

@@ -13,7 +13,10 @@ from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.suggestion.function_options import offers_for
+from ckpt_explorer.suggestion.relatives import relatives_of
 from ckpt_explorer.suggestion.rules import Alternative
+from ckpt_explorer.suggestion.structure import networks_in
 from ckpt_explorer.text import plural, shape_as_text, visible
 
 
@@ -115,13 +118,61 @@ def _no_head(case: Situation) -> Diagnosis | None:
     )
 
 
+def _relative(case: Situation) -> tuple[str, str] | None:
+    """The family that the file seems to be of, and what shows it."""
+    networks = networks_in(case.alignment.state_dict)
+    found = relatives_of(case.alignment.state_dict, networks[0] if networks else None)
+    return next(found, None)
+
+
 def _strangers(case: Situation) -> Diagnosis | None:
     if not case.alignment.strangers:
         return None
+    relative = _relative(case)
+    seems = f"; it seems to be {relative[0]}, as {visible(relative[1])} shows" if relative else ""
     return Diagnosis(
         "A7",
-        f"The file holds learned tensors inside the network that it has no place for: {named(case.alignment.strangers)}",
+        f"The file holds learned tensors inside the network that it has no place for: {named(case.alignment.strangers)}{seems}",
         "find the class that this file was trained with, and give it as your own; a partial load would compute something else.",
+    )
+
+
+def _another_family(case: Situation) -> Diagnosis | None:
+    if case.alignment.verdict is not Verdict.INCOMPATIBLE or case.alignment.strangers:
+        return None
+    relative = _relative(case)
+    if relative is None:
+        return None
+    return Diagnosis(
+        "A7",
+        f"The file seems to be {relative[0]}: {visible(relative[1])} shows it",
+        "find the class that this file was trained with, and give it as your own.",
+    )
+
+
+def _by_order(case: Situation) -> Diagnosis | None:
+    doubted = case.alignment.doubted
+    if not doubted or case.alignment.verdict is Verdict.INCOMPATIBLE:
+        return None
+    return Diagnosis(
+        "K18",
+        f"Nothing but the order of names decides where {plural(len(doubted), 'tensor')} of the file belong ({named(doubted)})",
+        "compare with the code that trained them: tensors of one shape load in each other's place without a word.",
+    )
+
+
+def _function_options(case: Situation) -> Diagnosis | None:
+    if case.alignment.verdict is Verdict.INCOMPATIBLE or case.alignment.architecture.kind not in ("named", "custom"):
+        return None
+    bottleneck = any(".conv3." in key for key in case.alignment.architecture.tree)
+    offer = offers_for(list(case.alignment.state_dict)[:2000], bottleneck, case.alignment.architecture.options)
+    if offer is None:
+        return None
+    options = " ".join(f"--option {name}={value}" for name, value in offer.options.items())
+    return Diagnosis(
+        "S5",
+        f"The names are those of {offer.framework}, whose networks may differ in {', '.join(offer.options)}: keys do not show it",
+        f"compare answers with and without {options} (on the Align page: the network's options).",
     )
 
 
@@ -149,6 +200,8 @@ def _half(case: Situation) -> Diagnosis | None:
 TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
     _no_resnet,
     _strangers,
+    _another_family,
+    _by_order,
     _container,
     _lightning,
     _prefix,
@@ -157,6 +210,7 @@ TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
     _no_head,
     _counters,
     _half,
+    _function_options,
 )
 
 

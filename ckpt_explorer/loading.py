@@ -102,13 +102,15 @@ def report_of(alignment: Alignment, strict: bool) -> LoadReport:
         return tuple(pair.checkpoint for pair in alignment.rows(status) if pair.checkpoint)
 
     def sources(status: Status) -> dict[str, str]:
-        return {pair.model: pair.checkpoint for pair in alignment.rows(status) if pair.model and pair.checkpoint}
+        rows = reversed(alignment.rows(status))  # of a tensor made of several sources, the first stands for it
+        found = {pair.model: pair.checkpoint for pair in rows if pair.model and pair.checkpoint}
+        return dict(reversed(found.items()))
 
     return LoadReport(
         matched=sources(Status.MATCHED),
         adapted=sources(Status.ADAPTED),
-        shape_mismatch=model_keys(Status.SHAPE_MISMATCH),
-        missing=tuple(key for key in model_keys(Status.MISSING) if not is_counter(key)),
+        shape_mismatch=tuple(dict.fromkeys(model_keys(Status.SHAPE_MISMATCH))),
+        missing=tuple(key for key in model_keys(Status.MISSING) if not is_counter(key) and key not in alignment.fills),
         unexpected=file_keys(Status.UNEXPECTED),
         ignored=file_keys(Status.IGNORED),
         random=alignment.unfilled,
@@ -153,6 +155,7 @@ def load(
     module = _skeleton(build)
     as_dtype = None if dtype is None else getattr(torch, dtype)
     tensors = _tensors_for(module, alignment, report, torch.device(device), as_dtype, progress)
+    tensors.update(_constants(module, alignment, torch.device(device), as_dtype))
     tensors.update(_unfilled(module, build, set(tensors), seed, torch.device(device), as_dtype))
     module.load_state_dict(tensors, strict=False, assign=True)
     _settle(module, build, seed, torch.device(device), as_dtype)
@@ -202,14 +205,28 @@ def _tensors_for(
     wanted = module.state_dict()
     sources = {**report.matched, **report.adapted}
     tensors: dict[str, torch.Tensor] = {}
-    for done, (key, source) in enumerate(sources.items(), 1):
+    for done, key in enumerate(sources, 1):
         target = wanted[key].dtype
         if dtype is not None and target.is_floating_point:
             target = dtype
-        tensors[key] = alignment.state_dict.dense(source).to(device=device, dtype=target)
+        tensors[key] = alignment.tensor(key).to(device=device, dtype=target)
         if progress:
             progress(done, len(sources))
     return tensors
+
+
+def _constants(
+    module: nn.Module, alignment: Alignment, device: torch.device, dtype: torch.dtype | None
+) -> dict[str, torch.Tensor]:
+    """The constants that fill rules put where the file has nothing."""
+    import torch
+
+    wanted = module.state_dict()
+    return {
+        key: _placed(torch.full(wanted[key].shape, value, dtype=wanted[key].dtype), device, dtype)
+        for key, value in alignment.fills.items()
+        if key in wanted
+    }
 
 
 def _unfilled(

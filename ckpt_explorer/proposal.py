@@ -11,6 +11,7 @@ from ckpt_explorer.alignment import Alignment, align
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.diagnosis import diagnoses_of
+from ckpt_explorer.drift import Drift, drift_of
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.rules import RuleSet
 from ckpt_explorer.suggestion import Candidate, identify, suggest
@@ -22,7 +23,10 @@ FALLBACK = "resnet50"
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A checkpoint held against a network, with the candidates and other readings that there were."""
+    """A checkpoint held against a network, with the candidates and other readings that there were.
+
+    `drift` is what is new since the rules were written, where they came from elsewhere; None for suggested ones.
+    """
 
     checkpoint: Checkpoint
     candidates: tuple[Candidate, ...]
@@ -30,6 +34,7 @@ class Proposal:
     alternatives: tuple[Alternative, ...]
     alignment: Alignment
     diagnoses: tuple[Diagnosis, ...]
+    drift: Drift | None = None
 
 
 def propose_architecture(candidates: tuple[Candidate, ...]) -> Architecture:
@@ -65,6 +70,10 @@ def propose(
     chosen = architecture or propose_architecture(candidates)
     suggestion = suggest(checkpoint, chosen)
     in_force = rules if rules is not None else suggestion.rules if suggest_rules else RuleSet()
-    alignment = align(checkpoint, chosen, in_force)
+    by_order = suggestion.by_order if in_force == suggestion.rules else frozenset()
+    alignment = align(checkpoint, chosen, in_force, by_order)
     found = diagnoses_of(checkpoint, alignment, candidates, suggestion.alternatives)
-    return Proposal(checkpoint, candidates, chosen, suggestion.alternatives, alignment, (*checkpoint.diagnoses, *found))
+    drift = drift_of(alignment) if rules is not None else None
+    return Proposal(
+        checkpoint, candidates, chosen, suggestion.alternatives, alignment, (*checkpoint.diagnoses, *found), drift
+    )

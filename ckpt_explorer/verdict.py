@@ -26,6 +26,8 @@ def _first(alignment: Alignment) -> str:
     share = f"{filled:,} of {plural(len(wanted), 'tensor')}"
     if alignment.verdict is Verdict.COMPLETE:
         return f"Every parameter and buffer of {name} comes from the file ({share})."
+    if alignment.verdict is Verdict.PARTIAL and not alignment.unfilled:
+        return f"All weights of {name} come from the file ({share}); {plural(len(alignment.fills), 'tensor')} ({named(list(alignment.fills))}) are constants that a rule puts there."
     if alignment.verdict is Verdict.PARTIAL:
         return f"The trunk of {name} is filled ({share}); {named(alignment.unfilled)} would be random, so class answers mean nothing."
     if not filled and alignment.rows(Status.SHAPE_MISMATCH):
@@ -49,6 +51,11 @@ def _also(alignment: Alignment) -> str:
     counters = [pair for pair in alignment.rows(Status.MISSING) if pair.is_counter]
     if counters and alignment.verdict is not Verdict.INCOMPATIBLE:
         notes.append(f"{plural(len(counters), 'counter')} num_batches_tracked, which no output depends on, start at 0.")
+    if alignment.by_order and alignment.verdict is not Verdict.INCOMPATIBLE:
+        doubted = alignment.doubted
+        notes.append(
+            f"Nothing but the order of names decides the places of {plural(len(doubted), 'tensor')} ({named(doubted)}): compare with the code that trained them."
+        )
     return " ".join(notes)
 
 

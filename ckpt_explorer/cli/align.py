@@ -33,8 +33,10 @@ def exit_status(proposal: Proposal) -> int:
 
 def as_json(proposal: Proposal) -> dict[str, Any]:
     """The answer of `align --json`."""
+    drift = {"drift": proposal.drift.as_json()} if proposal.drift is not None else {}
     return {
         **proposal.alignment.as_json(),
+        **drift,
         "alternatives": [row.as_json() for row in proposal.alternatives],
         "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in proposal.diagnoses],
     }
@@ -53,6 +55,8 @@ def write_alignment(proposal: Proposal) -> None:
             (str(position), str(rule), plural(row.count, "key") if row.count else "touches nothing")
             for position, (rule, row) in enumerate(zip(alignment.rules, alignment.renaming.touched, strict=True), 1)
         )
+    if proposal.drift is not None and not proposal.drift.is_none:
+        write_line(f"! {proposal.drift.says}")
     for diagnosis in proposal.diagnoses:
         write_line(f"! {diagnosis}")
 

@@ -57,6 +57,17 @@ def _predict(command: argparse.ArgumentParser) -> None:
     _inference(command)
 
 
+def _export(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--as",
+        dest="form",
+        choices=("code", "rules", "revise_keys"),
+        default="code",
+        help="code: a PyTorch script of its own; rules: JSON; revise_keys: for the loaders of the OpenMMLab",
+    )
+    _target(command)
+
+
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help="the checkpoint: a file, a folder, or an address")
     command.add_argument("--member", metavar="NAME", help="which file of an archive or a folder that holds several")
@@ -118,5 +129,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("what the file is, what it holds, which networks it could be", _inspect),
     "align": ("line the keys up against a network", _target),
     "convert": ("write a flat state dict under the network's own keys", _convert),
+    "export": ("the rules as a script, as JSON or as revise_keys, on standard output", _export),
     "predict": ("classify pictures; without a picture, check the output's shape", _predict),
 }

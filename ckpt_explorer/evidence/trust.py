@@ -69,7 +69,7 @@ def trust(loaded: LoadedModel) -> Trust:
             "BatchNorm's running statistics are all still at 0 and 1: they were never trained or not saved, and answers can't be trusted."
         )
     if not random and loaded.alignment.verdict is not Verdict.COMPLETE:
-        level = "nothing"
+        level = "nothing" if loaded.alignment.verdict is Verdict.INCOMPATIBLE else level
         says.append(loaded.alignment.says)
     return Trust(level, tuple(says), random, statistics)
 

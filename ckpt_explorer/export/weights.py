@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.alignment import Alignment, Status
+from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.errors import CheckpointExplorerError, LoadError
 from ckpt_explorer.loading import DTYPES, Progress
 from ckpt_explorer.text import visible
@@ -44,21 +44,24 @@ def converted_state_dict(
 
     if dtype is not None and dtype not in DTYPES:
         raise LoadError(f"{visible(dtype)!r} is no dtype to convert to: choose from {', '.join(DTYPES)}.")
-    rows = alignment.rows(Status.MATCHED, Status.ADAPTED)
-    if not rows:
+    if not alignment.recipes:
         raise LoadError(
             f"Not one tensor of the file fits {visible(alignment.architecture.name)}: there is nothing to write."
         )
     tensors: dict[str, torch.Tensor] = {}
-    for done, pair in enumerate(rows, 1):
-        assert pair.checkpoint is not None and pair.model is not None
-        tensor = alignment.state_dict.dense(pair.checkpoint)
-        if dtype is not None and tensor.is_floating_point():
-            tensor = tensor.to(getattr(torch, dtype))
-        tensors[pair.model] = tensor
+    for done, key in enumerate(alignment.recipes, 1):
+        tensors[key] = _cast(alignment.tensor(key), dtype)
         if progress:
-            progress(done, len(rows))
+            progress(done, len(alignment.recipes))
+    for key, value in alignment.fills.items():
+        tensors[key] = _cast(torch.full(alignment.architecture.tree[key].shape, value), dtype)
     return _independent(tensors)
+
+
+def _cast(tensor: torch.Tensor, dtype: str | None) -> torch.Tensor:
+    import torch
+
+    return tensor.to(getattr(torch, dtype)) if dtype is not None and tensor.is_floating_point() else tensor
 
 
 def _independent(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,8 +1,10 @@
 """Patterns with holes: whole dotted segments, numbers that are captured, and arithmetic on them.
 
 `res{n}.{i}.` matches `res` and a number as one segment, then a segment that is a number; `layer{n-1}.{i}.` is what
-it may become. A pattern matches anywhere in a key at the borders of segments; `^` holds it to the start and `$` to
-the end. `*` stands for one whole segment. A pattern that ends in a dot needs something behind it.
+it may become. `{n:3-6}` catches a number from 3 to 6, and `{i:a-d}` one letter, which counts from a = 0; `{n:a}` in
+a replacement writes a number as a letter. A pattern matches anywhere in a key at the borders of segments; `^` holds it
+to the start and `$` to the end. `*` stands for one whole segment. A pattern that ends in a dot, an underscore or a
+slash needs something behind it, and one that begins with an underscore or a slash may stand inside a segment.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -28,15 +31,19 @@ MAX_DIGITS = 18
 _REPEAT = re.compile(r"\{\s*(\d+)")
 _RECURSION = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")
 
+MAX_RANGE = 1000
+"""Numbers that a hole with a range may stand for."""
+
 _HOLE = re.compile(r"\{([^{}]*)\}")
-_NAME = re.compile(r"[a-z][a-z0-9_]*$", re.IGNORECASE)
-_EXPRESSION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*((?:(?:\+|-|\*|//)\s*\d{1,6}\s*)*)$", re.IGNORECASE)
-_STEP = re.compile(r"(\+|-|\*|//)\s*(\d+)")
+_NAME = re.compile(r"([a-z][a-z0-9_]*)(?::(?:([0-9]{1,9})-([0-9]{1,9})|([a-z])-([a-z])|([A-Z])-([A-Z])))?$")
+_EXPRESSION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*((?:(?:\+|-|\*|//|%)\s*\d{1,6}\s*)*)(:[aA])?$", re.IGNORECASE)
+_STEP = re.compile(r"(\+|-|\*|//|%)\s*(\d+)")
 _OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "//": operator.floordiv,
+    "%": operator.mod,
 }
 
 Rewrite = Callable[[str, float], str | None]
@@ -45,11 +52,12 @@ Rewrite = Callable[[str, float], str | None]
 
 @dataclass(frozen=True)
 class Pattern:
-    """A compiled pattern and the names of its holes."""
+    """A compiled pattern, the names of its holes, and a text that every key holds in which it is found."""
 
     text: str
     compiled: regex.Pattern[str]
     holes: tuple[str, ...]
+    holds: str = ""
 
 
 def compiled(text: str) -> Pattern:
@@ -65,28 +73,46 @@ def compiled(text: str) -> Pattern:
     body = text.removeprefix("^").removesuffix("$")
     at_start, at_end = text.startswith("^"), text.endswith("$")
     holes: list[str] = []
-    parts, position = [], 0
+    parts, pieces, position = [], [], 0
     for found in _HOLE.finditer(body):
-        name = found[1].strip()
-        if not _NAME.match(name):
+        hole = _NAME.match(found[1].strip())
+        if not hole:
             raise RuleError(
-                f"{{{visible(found[1], 40)}}} is no hole: a hole captures a number under a name, such as {{n}}."
+                f"{{{visible(found[1], 40)}}} is no hole: a hole captures a number under a name, such as {{n}}, {{n:3-6}} or {{i:a-d}}."
             )
-        parts.append(_literal(body[position : found.start()]))
-        parts.append(rf"(?P={name})" if name in holes else rf"(?P<{name}>[0-9]+)")
-        holes.append(name)
+        pieces.append(body[position : found.start()])
+        parts.append(_literal(pieces[-1]))
+        parts.append(rf"(?P={hole[1]})" if hole[1] in holes else rf"(?P<{hole[1]}>{_caught(hole)})")
+        holes.append(hole[1])
         position = found.end()
-    rest = body[position:]
+    pieces.append(body[position:])
     if set("{}") & set(_HOLE.sub("", body)):
         raise RuleError(f"The pattern {visible(text, 80)!r} has a brace without its partner.")
-    parts.append(_literal(rest))
-    front = "^" if at_start else r"(?:^|(?<=\.))"
-    back = "$" if at_end else "" if body.endswith(".") else r"(?=\.|$)"
-    return Pattern(text, regex.compile(front + "".join(parts) + back), tuple(dict.fromkeys(holes)))
+    parts.append(_literal(pieces[-1]))
+    front = "^" if at_start else "" if body.startswith(("_", "/")) else r"(?:^|(?<=[./]))"
+    back = "$" if at_end else "" if body.endswith((".", "_", "/")) else r"(?=[./]|$)"
+    holds = max((part for piece in pieces for part in piece.split("*")), key=len)
+    return Pattern(text, regex.compile(front + "".join(parts) + back), tuple(dict.fromkeys(holes)), holds)
+
+
+def _caught(hole: re.Match[str]) -> str:
+    """What a hole stands for: any number, a number of a range, or one letter of a range."""
+    low, high = hole[2], hole[3]
+    if low is not None:
+        count = int(high) - int(low) + 1
+        if not 1 <= count <= MAX_RANGE:
+            raise RuleError(f"{{{hole[0]}}} must go up, over {MAX_RANGE:,} numbers at most.")
+        return f"(?:{'|'.join(map(str, range(int(low), int(high) + 1)))})(?![0-9])"
+    first, last = (hole[4], hole[5]) if hole[4] is not None else (hole[6], hole[7])
+    if first is None:
+        return "[0-9]+"
+    if first > last:
+        raise RuleError(f"{{{hole[0]}}} must go up in the alphabet.")
+    return f"[{first}-{last}](?![A-Za-z])"
 
 
 def _literal(text: str) -> str:
-    return "".join(r"[^.]+" if part == "*" else re.escape(part) for part in re.split(r"(\*)", text))
+    return "".join(r"[^./]+" if part == "*" else re.escape(part) for part in re.split(r"(\*)", text))
 
 
 def rename(pattern: str, replacement: str) -> Rewrite:
@@ -98,7 +124,11 @@ def rename(pattern: str, replacement: str) -> Rewrite:
     found = compiled(pattern)
     filled = _template(replacement, found)
 
+    holds = found.holds
+
     def rewrite(key: str, seconds: float) -> str | None:
+        if holds not in key:
+            return None
         try:
             return _substituted(found.compiled, filled, key, seconds)
         except _NoSuchNumber:
@@ -111,16 +141,29 @@ class _NoSuchNumber(Exception):
     """Arithmetic on a captured number went below zero, or it is too long: the rule does not apply to this key."""
 
 
-def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+class Hole(NamedTuple):
+    """A hole of a replacement: the name it was caught under, steps of arithmetic, and `a` or `A` to write a letter."""
+
+    name: str
+    steps: tuple[tuple[str, int], ...]
+    letter: str
+
+
+def pieces_of(replacement: str, pattern: Pattern) -> list[str | Hole]:
+    """The replacement as texts and holes.
+
+    Raises:
+        RuleError: it is not valid; the text says why.
+    """
     if len(replacement) > MAX_PATTERN:
         raise RuleError(f"A replacement has {MAX_PATTERN} characters at most, this one has {len(replacement):,}.")
-    pieces: list[str | tuple[str, tuple[tuple[str, int], ...]]] = []
+    pieces: list[str | Hole] = []
     position = 0
     for found in _HOLE.finditer(replacement):
         expression = _EXPRESSION.match(found[1])
         if not expression:
             raise RuleError(
-                f"{{{visible(found[1], 40)}}} can't be computed: write a hole's name and steps such as {{n-1}}, {{n+4}}, {{n*2}} or {{n//2}}."
+                f"{{{visible(found[1], 40)}}} can't be computed: write a hole's name and steps such as {{n-1}}, {{n+4}}, {{n*2}}, {{n//2}} or {{n%2}}."
             )
         name, steps = expression[1], tuple((op, int(amount)) for op, amount in _STEP.findall(expression[2]))
         if name not in pattern.holes:
@@ -128,15 +171,20 @@ def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]]
             raise RuleError(
                 f"The replacement uses {{{name}}}, which the pattern does not capture (it captures {known})."
             )
-        if ("//", 0) in steps:
+        if ("//", 0) in steps or ("%", 0) in steps:
             raise RuleError(f"{{{visible(found[1], 40)}}} divides by zero.")
-        pieces += [replacement[position : found.start()], (name, steps)]
+        pieces += [replacement[position : found.start()], Hole(name, steps, (expression[3] or "")[1:])]
         position = found.end()
     pieces.append(replacement[position:])
     if any(isinstance(piece, str) and ("{" in piece or "}" in piece) for piece in pieces):
         raise RuleError(f"The replacement {visible(replacement, 80)!r} has a brace without its partner.")
     if any(isinstance(piece, str) and "*" in piece for piece in pieces):
         raise RuleError("A replacement can't have a *: capture a number with a hole, or use a regular expression.")
+    return pieces
+
+
+def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+    pieces = pieces_of(replacement, pattern)
 
     def filled(match: regex.Match[str]) -> str:
         out = []
@@ -144,15 +192,20 @@ def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]]
             if isinstance(piece, str):
                 out.append(piece)
                 continue
-            name, steps = piece
-            if steps and len(match[name]) > MAX_DIGITS:
+            name, steps, letter = piece
+            caught = match[name]
+            is_letter = caught.isalpha()
+            if not steps and not letter and not is_letter:
+                out.append(caught)
+                continue
+            if len(caught) > MAX_DIGITS:
                 raise _NoSuchNumber
-            number = int(match[name]) if steps else 0
+            value = ord(caught.lower()) - ord("a") if is_letter else int(caught)
             for op, amount in steps:
-                number = _OPERATIONS[op](number, amount)
-            if number < 0:
+                value = _OPERATIONS[op](value, amount)
+            if value < 0 or (letter and value >= 26):
                 raise _NoSuchNumber
-            out.append(str(number) if steps else match[name])
+            out.append(chr(ord(letter) + value) if letter else str(value))
         return "".join(out)
 
     return filled

@@ -10,10 +10,22 @@ from typing import Any, Literal, get_args
 
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import pattern
+from ckpt_explorer.rules.arithmetic import OPERATIONS, combination, filling, operation
 from ckpt_explorer.rules.pattern import MAX_PATTERN, Rewrite
 from ckpt_explorer.text import visible
 
-Kind = Literal["strip prefix", "add prefix", "remove segment", "rename", "regex", "drop", "take from"]
+Kind = Literal[
+    "strip prefix",
+    "add prefix",
+    "remove segment",
+    "rename",
+    "regex",
+    "drop",
+    "take from",
+    "transform",
+    "combine",
+    "fill",
+]
 
 MAX_LINE = 25 * MAX_PATTERN
 """Characters of a rule's text: two patterns, each character of which may take twelve in a JSON string."""
@@ -99,13 +111,46 @@ def _remove_segment(rule: Rule) -> Rewrite:
 
 
 def _drop(rule: Rule) -> Rewrite:
-    compiled = pattern.compiled(_needed(rule)).compiled
-    return lambda key, seconds: DROPPED if compiled.search(key, timeout=seconds) else None
+    found = pattern.compiled(_needed(rule))
+    return lambda key, seconds: DROPPED if found.holds in key and found.compiled.search(key, timeout=seconds) else None
 
 
 def _take_from(_rule: Rule) -> Rewrite:
     return lambda _key, _seconds: None
 
+
+def _transform(rule: Rule) -> Rewrite:
+    """Keys that it touches keep their name: what it does to the tensor is done when the tensor is read."""
+    operation(rule.to)
+    found = pattern.compiled(_needed(rule))
+    return lambda key, seconds: (
+        key if found.holds in key and found.compiled.search(key, timeout=seconds) is not None else None
+    )
+
+
+def _combine(rule: Rule) -> Rewrite:
+    ends = combination(_needed(rule))
+    if not rule.to:
+        raise RuleError(f"A rule of kind 'combine' needs a name for the result: {KINDS['combine'].example}.")
+
+    def rewrite(key: str, _seconds: float) -> str | None:
+        for end in (ends.first, ends.second):
+            if key == end or key.endswith("." + end):
+                return key[: len(key) - len(end)] + rule.to
+        return None
+
+    return rewrite
+
+
+def _fill(rule: Rule) -> Rewrite:
+    """It touches no key of the file: it is for keys of the network that the file has not."""
+    filling(rule.to)
+    pattern.compiled(_needed(rule))
+    return lambda _key, _seconds: None
+
+
+ARITHMETIC: frozenset[Kind] = frozenset(("transform", "combine"))
+"""Kinds that change the tensors of the keys that they touch."""
 
 KINDS: dict[Kind, RuleKind] = {
     "strip prefix": RuleKind(_strip_prefix, "cut this exact text from the start of a key", "strip prefix module."),
@@ -113,7 +158,7 @@ KINDS: dict[Kind, RuleKind] = {
     "remove segment": RuleKind(_remove_segment, "cut this segment wherever it stands", "remove segment _orig_mod"),
     "rename": RuleKind(
         lambda rule: pattern.rename(_needed(rule), rule.to),
-        "whole dotted segments; {n} catches a number, {n-1} computes with it, ^ and $ are the ends of the key",
+        "whole dotted segments; {n} catches a number, {n:3-6} one of these, {i:a-d} a letter, {n-1} computes with it, ^ and $ are the ends of the key",
         "rename res{n}. -> layer{n-1}.",
         has_target=True,
     ),
@@ -125,6 +170,24 @@ KINDS: dict[Kind, RuleKind] = {
     ),
     "drop": RuleKind(_drop, "leave out every key in which this pattern is found", "drop ^optimizer."),
     "take from": RuleKind(_take_from, "use the state dict at this dotted path of the file", "take from state_dict_ema"),
+    "transform": RuleKind(
+        _transform,
+        f"arithmetic on the tensor of every key in which this pattern is found: {', '.join(OPERATIONS)}",
+        "transform conv1.weight -> RGB to BGR",
+        has_target=True,
+    ),
+    "combine": RuleKind(
+        _combine,
+        "one tensor of two whose keys end so: their product, or with / |b| the second at the lengths of the first",
+        "combine 'weight_orig * weight_mask' -> weight",
+        has_target=True,
+    ),
+    "fill": RuleKind(
+        _fill,
+        "a number in every tensor of the network that has this pattern and that the file lacks; 1 - eps is BatchNorm's",
+        "fill running_mean$ -> 0",
+        has_target=True,
+    ),
 }
 assert set(KINDS) == set(get_args(Kind))
 

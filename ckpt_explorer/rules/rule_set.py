@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.errors import RuleCollision, RuleError
+from ckpt_explorer.rules.arithmetic import combination
 from ckpt_explorer.rules.pattern import MAX_KEY
 from ckpt_explorer.rules.rule import DROPPED, Rule, parse_rule, rule_from_json
 from ckpt_explorer.text import plural, visible
@@ -21,11 +22,15 @@ SECONDS = 1.0
 
 @dataclass(frozen=True)
 class RenamedKey:
-    """A key as saved, its name behind the rules (None: left out), and the positions of the rules that touched it."""
+    """A key as saved, its name behind the rules (None: left out), and the positions of the rules that touched it.
+
+    `operand` says which part it is of a tensor that is combined of two: 0 or 1, and by which rule.
+    """
 
     key: str
     renamed: str | None
     rules: tuple[int, ...]
+    operand: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ class RuleSet(Sequence[Rule]):
         rules.insert(min(max(position + by, 0), len(rules)), rule)
         return RuleSet(tuple(rules))
 
-    def apply(self, keys: Iterable[str]) -> Renaming:
-        """Rename `keys`, each through all enabled rules in order.
+    def apply(self, keys: Iterable[str], collide: bool = False) -> Renaming:
+        """Rename `keys`, each through all enabled rules in order. With `collide`, two keys may get one name.
 
         Raises:
             RuleError: a rule is not valid, or takes too long; `position` says which.
@@ -106,6 +111,7 @@ class RuleSet(Sequence[Rule]):
         for key in keys:
             name: str | None = key
             touched: list[int] = []
+            operand: tuple[int, int] | None = None
             for position, rewrite in steps:
                 started = time.perf_counter()
                 try:
@@ -117,8 +123,12 @@ class RuleSet(Sequence[Rule]):
                 left[position] -= time.perf_counter() - started
                 if left[position] <= 0:
                     raise RuleError("The rule takes too long: make its pattern simpler.", position)
-                if renamed is None or (renamed == name and renamed is not DROPPED):
+                kind = self.rules[position].kind
+                if renamed is None or (renamed == name and renamed is not DROPPED and kind != "transform"):
                     continue
+                if kind == "combine" and name is not None:
+                    first = combination(self.rules[position].find).first
+                    operand = (position, 0 if name.endswith(first) else 1)
                 if renamed == "":
                     raise RuleError(f"Rule {position + 1} would leave nothing of key {visible(key, 80)!r}.", position)
                 if len(renamed) > max(MAX_KEY, len(key)):
@@ -133,8 +143,9 @@ class RuleSet(Sequence[Rule]):
                 name = after
                 if name is None:
                     break
-            rows.append(RenamedKey(key, name, tuple(touched)))
-        _refuse_collisions(rows)
+            rows.append(RenamedKey(key, name, tuple(touched), operand))
+        if not collide:
+            _refuse_collisions(rows)
         shown = tuple(
             Touched(count, *(example or (None, None))) for count, example in zip(counts, examples, strict=True)
         )
@@ -146,7 +157,7 @@ class RuleSet(Sequence[Rule]):
         name = key
         for position, rewrite in self._steps():
             renamed = rewrite(name, SECONDS)
-            if renamed is None or renamed == name:
+            if renamed is None or (renamed == name and self.rules[position].kind != "transform"):
                 continue
             way.append((position, name, None if renamed is DROPPED else renamed))
             if renamed is DROPPED:
@@ -174,14 +185,17 @@ class RuleSet(Sequence[Rule]):
 
 
 def _refuse_collisions(rows: list[RenamedKey]) -> None:
-    by_name: dict[str, RenamedKey] = {}
+    by_name: dict[tuple[str, int], RenamedKey] = {}
     collisions: list[tuple[RenamedKey, RenamedKey]] = []
     for row in rows:
         if row.renamed is None:
             continue
-        first = by_name.setdefault(row.renamed, row)
+        part = row.operand[1] if row.operand else 0
+        first = by_name.setdefault((row.renamed, part), row)
         if first is not row:
             collisions.append((first, row))
+        elif part and (whole := by_name.get((row.renamed, 0))) and whole.operand is None:
+            collisions.append((whole, row))
     if not collisions:
         return
     first, second = collisions[0]

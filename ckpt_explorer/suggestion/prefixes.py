@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-_COPY = re.compile(
-    r"(^|[._])(encoder_k|target|momentum|teacher|ema|shadow|averag\w*|key_encoder|online)([._]|\d|$)", re.IGNORECASE
-)
+from ckpt_explorer.anatomy import is_copy
+
 INNER_WRAPPERS = (
     "_orig_mod",
     "_fsdp_wrapped_module",
@@ -74,8 +72,3 @@ def vote(file_keys: Mapping[str, str], model_keys: Mapping[str, str]) -> list[Vo
             row.file_prefix,
         ),
     )
-
-
-def is_copy(prefix: str) -> bool:
-    """Whether a prefix reads like a second, averaged or momentum, copy of a network."""
-    return _COPY.search(prefix) is not None

@@ -1,47 +1,35 @@
 """suggest(): the rules that make a state dict fit a network.
 
-Here: the prefix under which the network stands in the file, wrapper segments inside of keys, and the common other
-names of head, shortcut and norm. Each rule is kept only when more of the model is filled with it than without.
+First the pairs, from structure; then the shortest list of rules that produces exactly these pairs, applied and
+checked. Where file or network is no residual network, names alone are compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from ckpt_explorer.alignment import align
+from ckpt_explorer.anatomy import Anatomy
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import RuleError
+from ckpt_explorer.key_pair import Status, is_counter
 from ckpt_explorer.rules import Rule, RuleSet
-from ckpt_explorer.suggestion.names import canonical_names, renames_between
-from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS, Votes, vote
-from ckpt_explorer.text import plural
+from ckpt_explorer.rules.pattern import MAX_PATTERN
+from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
+from ckpt_explorer.suggestion.by_name import suggest_by_name
+from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
+from ckpt_explorer.suggestion.induction import induce
+from ckpt_explorer.suggestion.pairing import model_anatomy, pairs_between
+from ckpt_explorer.suggestion.structure import networks_in
 
-ANOTHER_COPY = 0.8
-"""A second place counts as a copy of the network when it holds at least this share of the keys of the first."""
+__all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
+
+MOST_BY_NAME = 20_000
+"""Keys that are also compared by name where structure found something that is not all of the network."""
 
 LEFTOVERS = ("total_ops", "total_params")
 """Keys that a tool left in the model when it was saved: thop's counts of operations."""
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another reading of the file: a second copy of the network, at a state dict's path and below a prefix."""
-
-    state_dict: str
-    prefix: str
-    says: str
-
-    def as_json(self) -> dict[str, str]:
-        """The alternative as `align --json` lists it."""
-        return {"state_dict": self.state_dict, "prefix": self.prefix, "says": self.says}
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """Rules that make the file fit, and other readings of it."""
-
-    rules: RuleSet
-    alternatives: tuple[Alternative, ...] = ()
 
 
 def suggest_rules(state_dict: StateDict, architecture: Architecture, prefix: str | None = None) -> RuleSet:
@@ -49,9 +37,7 @@ def suggest_rules(state_dict: StateDict, architecture: Architecture, prefix: str
 
     Where the file holds the network more than once, `prefix` names the copy to take, as an Alternative does.
     """
-    search = _Search(state_dict, architecture, prefix)
-    search.run()
-    return search.rules
+    return _suggested(state_dict, architecture, prefix).rules
 
 
 def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Suggestion:
@@ -60,191 +46,96 @@ def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Sugge
     No tensor is read: keys and shapes decide. What does not fit with these rules is left as it is.
     """
     state_dict = source.state_dict if isinstance(source, Checkpoint) else source
-    search = _Search(state_dict, architecture)
-    search.run()
-    alternatives = search.copies
-    if isinstance(source, Checkpoint):
-        alternatives = [*alternatives, *_other_state_dicts(source)]
-    return Suggestion(search.rules, tuple(alternatives))
+    found = _suggested(state_dict, architecture, None)
+    if not isinstance(source, Checkpoint):
+        return found
+    return Suggestion(found.rules, (*found.alternatives, *other_state_dicts(source)), found.by_order)
 
 
-class _Search:
-    """The greedy search: a rule list that grows while the count of filled keys grows."""
-
-    def __init__(self, state_dict: StateDict, architecture: Architecture, wanted: str | None = None) -> None:
-        self.state_dict = state_dict
-        self.architecture = architecture
-        self.wanted = wanted
-        self.rules = RuleSet()
-        self.copies: list[Alternative] = []
-        self.score = self._scored(self.rules)
-
-    def run(self) -> None:
-        if self.score < len(self.architecture.tree) or len(self.state_dict) > len(self.architecture.tree):
-            votes = self._remove_inner_wrappers(self._votes())
-            if self.wanted is not None:
-                votes.sort(key=lambda row: row.file_prefix != self.wanted)
-            if votes and votes[0].keys:
-                self._prefix(votes[0])
-                self._renames(votes[0].model_prefix)
-                self._drop_copies(votes)
-        self._drop_leftovers()
-
-    def _names(self) -> list[str]:
-        return [row.renamed for row in self.rules.apply(self.state_dict).keys if row.renamed is not None]
-
-    def _scored(self, rules: RuleSet) -> float:
-        """How many of the model's keys are filled; a last layer of another class count is half a fit."""
-        try:
-            rows = rules.apply(self.state_dict).keys
-        except RuleError:
-            return -1.0
-        score = 0.0
-        tree = self.architecture.tree
-        for row in rows:
-            wanted = tree.get(row.renamed) if row.renamed is not None else None
-            if wanted is None:
-                continue
-            shape = self.state_dict[row.key].shape
-            if shape == wanted.shape:
-                score += 1
-            elif len(shape) == len(wanted.shape) and shape[1:] == wanted.shape[1:]:
-                score += 0.5
-        return score
-
-    def _keep(self, rule: Rule, needed: float = 0.5) -> bool:
-        """Keep `rule` when at least `needed` more keys are filled with it."""
-        rules = self.rules.added(rule)
-        score = self._scored(rules)
-        if score < self.score + needed:
-            return False
-        self.rules, self.score = rules, score
-        return True
-
-    def _votes(self) -> list[Votes]:
-        """Under which prefixes the network's keys are found, with the rules so far."""
-        return vote(canonical_names(self._names()), canonical_names(self.architecture.tree))
-
-    def _remove_inner_wrappers(self, votes: list[Votes]) -> list[Votes]:
-        """Wrapper segments inside of keys, where more keys are found without them; returns the votes as they are then.
-
-        A wrapper that stands in front of all keys, alone or behind others, is part of a prefix like any other.
-        """
-        before, names = self.rules, self._names()
-        for segment in INNER_WRAPPERS:
-            inside = [name for name in names if f".{segment}." in without_front_wrappers(name)]
-            if inside:
-                self.rules = self.rules.added(
-                    Rule("remove segment", segment, why=f"a wrapper left it inside {plural(len(inside), 'key')}")
-                )
-                if self._scored(self.rules) < 0:
-                    self.rules = before
-                    return votes
-                names = self._names()
-        after = self._votes()
-        if not after or (votes and after[0].keys <= votes[0].keys):
-            self.rules = before
-            return votes
-        self.score = self._scored(self.rules)
-        return after
-
-    def _prefix(self, best: Votes) -> None:
-        prefix = best.file_prefix
-        if not prefix:
-            return
-        strip = Rule("strip prefix", prefix, why=f"{plural(best.keys, 'key')} of the network stand behind it")
-        if self._scored(self.rules.added(strip)) < 0:
-            self._drop_second_names(prefix, best.model_prefix)
-        self.rules = self.rules.added(strip)
-        self.score = self._scored(self.rules)
-
-    def _drop_second_names(self, prefix: str, model_prefix: str) -> None:
-        """Drop parts outside `prefix` that have the names the prefix hides: the same network under a second name."""
-        tops = {key[len(model_prefix) :].split(".")[0] for key in self.architecture.tree}
-        outside = dict.fromkeys(name.split(".")[0] for name in self._names() if not name.startswith(prefix))
-        for top in outside:
-            if top in tops:
-                why = f"the same part stands behind {prefix!r}, which is the whole network"
-                self.rules = self.rules.added(Rule("drop", f"^{top}.", why=why))
-
-    def _renames(self, model_prefix: str) -> None:
-        """Names that differ; compared in the model's own keys, which may themselves stand behind a prefix."""
-        if model_prefix:
-            self.rules = self.rules.added(Rule("add prefix", model_prefix, why="the model keeps the network behind it"))
-            self.score = self._scored(self.rules)
-        target = set(self.architecture.tree)
-        for rule in renames_between(set(self._names()), target):
-            if not self._forces(rule) and not self._keep(rule):
-                self._keep_with_next(rule, target)
-
-    def _keep_with_next(self, rule: Rule, target: set[str]) -> None:
-        """A rename may be the first of two: `skip.conv.` becomes `downsample.conv.`, and only then `downsample.0.`."""
-        before, possible = self.rules, renames_between(set(self._names()), target)
-        if self._scored(before.added(rule)) < self.score:
-            return
-        self.rules = before.added(rule)
-        following = [other for other in renames_between(set(self._names()), target) if other not in possible]
-        kept = [self._keep(other) for other in following if not self._forces(other)]
-        if not any(kept):
-            self.rules = before
-
-    def _forces(self, rule: Rule) -> bool:
-        """Whether `rule` would press a key into a place of another size: half a layer is worse than none of it."""
-        position = len(self.rules)
-        try:
-            rows = self.rules.added(rule).apply(self.state_dict).keys
-        except RuleError:
-            return True
-        for row in rows:
-            wanted = self.architecture.tree.get(row.renamed) if row.renamed and position in row.rules else None
-            if wanted is not None and self.state_dict[row.key].shape[1:] != wanted.shape[1:]:
-                return True
-        return False
-
-    def _drop_copies(self, votes: list[Votes]) -> None:
-        best = votes[0]
-        for other in votes[1:]:
-            same_model = other.model_prefix == best.model_prefix
-            apart = not other.file_prefix.startswith(best.file_prefix or "\x00") and not best.file_prefix.startswith(
-                other.file_prefix
-            )
-            if not same_model or other.keys < ANOTHER_COPY * best.keys:
-                continue
-            if other.file_prefix and (apart or not best.file_prefix):
-                self.copies.append(
-                    Alternative(
-                        self.state_dict.path,
-                        other.file_prefix,
-                        f"another copy of the network, {plural(other.keys, 'key')}",
-                    )
-                )
-                dropped = self.rules.added(Rule("drop", f"^{other.file_prefix}", why="another copy of the network"))
-                if (
-                    self._scored(dropped) >= self.score
-                    and "{" not in other.file_prefix
-                    and "*" not in other.file_prefix
-                ):
-                    self.rules = dropped
-
-    def _drop_leftovers(self) -> None:
-        for leaf in LEFTOVERS:
-            if leaf not in self.architecture.tree and any(name.rsplit(".", 1)[-1] == leaf for name in self._names()):
-                self.rules = self.rules.added(Rule("drop", f"{leaf}$", why="counts that a profiler left in the model"))
+def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | None) -> Suggestion:
+    head = set(architecture.head)
+    trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
+    found = _by_structure(state_dict, architecture, prefix)
+    score = -1.0 if found is None else _filled(state_dict, architecture, found.rules)
+    if found is None or (score < len(trunk) and len(state_dict) <= MOST_BY_NAME):
+        named = suggest_by_name(state_dict, architecture, prefix)
+        if found is None or _filled(state_dict, architecture, named.rules) > score:
+            found = named
+    return Suggestion(_with_leftovers(found.rules, state_dict, architecture), found.alternatives, found.by_order)
 
 
-def without_front_wrappers(key: str) -> str:
-    """`key` without the wrapper segments that it begins with, behind a leading dot."""
-    parts = key.split(".")
-    while len(parts) > 1 and parts[0] in INNER_WRAPPERS:
-        parts.pop(0)
-    return "." + ".".join(parts)
+def _by_structure(state_dict: StateDict, architecture: Architecture, prefix: str | None) -> Suggestion | None:
+    networks = networks_in(state_dict)
+    model = model_anatomy(architecture) if networks else None
+    if model is None:
+        return None
+    chosen = _chosen(networks, prefix)
+    pairing = pairs_between(chosen, model)
+    if not pairing.pairs:
+        return None
+    alternatives = tuple(copies_beside(chosen, networks, state_dict.path))
+    induced = induce(pairing, state_dict)
+    if induced.produced <= 0:
+        return None
+    shapes = {pair.file.key: state_dict[pair.file.key].shape for pair in pairing.pairs}
+    made = [rule for rule in arithmetic_rules(pairing, shapes, architecture) if rule not in induced.rules.rules]
+    rules = _without_copies(
+        RuleSet((*induced.rules, *made)), alternatives, [pair.file.key for pair in pairing.pairs], state_dict
+    )
+    by_order = frozenset(pair.file.key for pair in pairing.pairs if pair.by_order)
+    return Suggestion(rules, alternatives, by_order)
 
 
-def _other_state_dicts(checkpoint: Checkpoint) -> list[Alternative]:
-    """State dicts of the file that hold as many tensors as the selected one."""
-    chosen = checkpoint.state_dict
-    return [
-        Alternative(other.path, "", f"another state dict of {plural(len(other), 'tensor')}")
-        for other in checkpoint.state_dicts
-        if other is not chosen and len(other) >= ANOTHER_COPY * len(chosen)
+def _chosen(networks: Sequence[Anatomy], prefix: str | None) -> Anatomy:
+    if prefix:
+        for network in networks:
+            if any(prefix_apart(network, other) == prefix for other in networks if other is not network):
+                return network
+    return networks[0]
+
+
+def _without_copies(
+    rules: RuleSet, alternatives: Sequence[Alternative], kept: Sequence[str], state_dict: StateDict
+) -> RuleSet:
+    """With the other copies of the network left out, where no key of the chosen one stands behind their prefix.
+
+    The drops stand behind the other rules where these leave the copies' names alone, and before them elsewhere.
+    """
+    prefixes = [
+        row.prefix
+        for row in alternatives
+        if row.prefix
+        and len(row.prefix) < MAX_PATTERN
+        and not any(key.startswith(row.prefix) for key in kept)
+        and not set("{}*") & set(row.prefix)
     ]
+    drops = tuple(Rule("drop", f"^{prefix}", why="another copy of the network") for prefix in prefixes)
+    if not drops:
+        return rules
+    copies = [key for key in state_dict if key.startswith(tuple(prefixes))]
+    after = RuleSet((*rules, *drops))
+    if all(row.renamed is None for row in after.apply(copies, collide=True).keys):
+        return after
+    return RuleSet((*drops, *rules))
+
+
+def _with_leftovers(rules: RuleSet, state_dict: StateDict, architecture: Architecture) -> RuleSet:
+    last = {name.rsplit(".", 1)[-1] for name in state_dict}
+    for leaf in LEFTOVERS:
+        if leaf in last and leaf not in architecture.tree:
+            rules = rules.added(Rule("drop", f"{leaf}$", why="counts that a profiler left in the model"))
+    return rules
+
+
+def _filled(state_dict: StateDict, architecture: Architecture, rules: RuleSet) -> float:
+    """How many of the model's keys are filled, without counters; a last layer of other classes is half a fit."""
+    try:
+        alignment = align(state_dict, architecture, rules)
+    except RuleError:
+        return -1.0
+    half = sum(
+        pair.checkpoint_shape[1:] == pair.model_shape[1:]
+        for pair in alignment.rows(Status.SHAPE_MISMATCH)
+        if pair.checkpoint_shape and pair.model_shape
+    )
+    return len(alignment.filled) + len(alignment.fills) + 0.5 * half

@@ -1,20 +1,18 @@
-"""What a state dict's shapes say of the network behind it, read from stages, blocks and convs; needs no torch."""
+"""What a state dict's shapes say of the network behind it, as the numbers of a ResNetSpec; needs no torch."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
-from ckpt_explorer.architectures.spec import Block, ResNetSpec, Shortcut
-from ckpt_explorer.checkpoint import TensorInfo
-from ckpt_explorer.suggestion.names import canonical_names
-from ckpt_explorer.suggestion.prefixes import is_copy, without_inner_wrappers
-
-_CONV = re.compile(r"^(.*\.)?layer(\d{1,2})\.(\d{1,4})\.conv(\d)\.weight$")
-_BLOCK = re.compile(r"layer\d+\.\d+\.")
-_PLAIN_PARTS = frozenset({"conv1", "conv2", "conv3", "bn1", "bn2", "bn3", "downsample"})
+from ckpt_explorer.anatomy import Anatomy, anatomies_of
+from ckpt_explorer.anatomy.blocks import Block
+from ckpt_explorer.anatomy.layers import Layer
+from ckpt_explorer.architectures.spec import Block as BlockKind
+from ckpt_explorer.architectures.spec import ResNetSpec, Shortcut
+from ckpt_explorer.checkpoint import StateDict, TensorInfo
+from ckpt_explorer.text import listed
 
 
 @dataclass(frozen=True)
@@ -32,101 +30,120 @@ class Structure:
     guessed: tuple[str, ...]
 
 
+_KNOWN: WeakKeyDictionary[StateDict, list[Anatomy]] = WeakKeyDictionary()
+
+
+def networks_in(tensors: Mapping[str, TensorInfo]) -> list[Anatomy]:
+    """The residual networks in `tensors`, the one that convention prefers first; looked for once a state dict."""
+    if isinstance(tensors, StateDict) and tensors in _KNOWN:
+        return _KNOWN[tensors]
+    found = anatomies_of({key: info.shape for key, info in tensors.items()})
+    if isinstance(tensors, StateDict):
+        _KNOWN[tensors] = found
+    return found
+
+
 def structure_of(tensors: Mapping[str, TensorInfo]) -> Structure | None:
     """The residual network in `tensors`, or None where there are no stages of blocks."""
-    bare = without_inner_wrappers(tensors)
-    names = canonical_names(bare.values())
-    shapes = {names[bare[key]]: info.shape for key, info in tensors.items()}
-    prefix = _best_prefix(shapes)
-    if prefix is None:
-        return None
-    below = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
-    convs: dict[int, dict[int, dict[int, tuple[int, ...]]]] = defaultdict(lambda: defaultdict(dict))
-    for name, shape in below.items():
-        found = _CONV.match(name) if ".conv" in name else None
-        if found and not found[1]:
-            convs[int(found[2])][int(found[3])][int(found[4])] = shape
-    oddities = _numbering(convs)
-    first = convs[min(convs)]
-    conv_shapes = first[min(first)]
-    if 1 not in conv_shapes or 2 not in conv_shapes or any(len(shape) != 4 for shape in conv_shapes.values()):
-        return None
-    spec, more, guessed = _spec(convs, conv_shapes, below)
-    classes = _classes(shapes, prefix, spec)
-    strangers = dict.fromkeys(
-        parts[2]
-        for name in below
-        if len(parts := name.split(".", 3)) > 3 and _BLOCK.match(name) and parts[2] not in _PLAIN_PARTS
-    )
+    found = networks_in(tensors)
+    return read_structure(found[0]) if found else None
+
+
+def read_structure(anatomy: Anatomy) -> Structure:
+    """The numbers of a network that was taken apart, and what no plain ResNet has."""
+    network = anatomy.network
+    stages = network.stages
+    stem = anatomy.stem.conv if anatomy.stem else None
+    spec = _spec(stages, stem, _shortcut(stages))
+    classes = anatomy.head.out if anatomy.head else None
     if classes is not None:
-        spec = ResNetSpec(**{**spec.__dict__, "num_classes": classes})
-    return Structure(spec, classes, tuple(strangers), (*oddities, *more), guessed)
+        spec = replace(spec, num_classes=classes)
+    guessed = (
+        ("stem stride and max-pool (keys do not show them)",)
+        if spec.stem_kernel not in (3, 7) or spec.stem_kernel == 3
+        else ()
+    )
+    return Structure(spec, classes, strangers_in(anatomy), tuple(_oddities(anatomy, spec)), guessed)
 
 
-def _best_prefix(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    counts = Counter(found[1] or "" for name in shapes if ".conv" in name and (found := _CONV.match(name)))
-    return min(counts, key=lambda prefix: (-counts[prefix], is_copy(prefix), len(prefix), prefix)) if counts else None
-
-
-def _numbering(convs: Mapping[int, Mapping[int, object]]) -> tuple[str, ...]:
-    odd = []
-    if sorted(convs) != list(range(1, len(convs) + 1)):
-        odd.append(f"its stages are numbered {', '.join(map(str, sorted(convs)))}")
-    for stage, blocks in sorted(convs.items()):
-        if sorted(blocks) != list(range(len(blocks))):
-            odd.append(f"blocks of layer{stage} are missing")
-    return tuple(odd)
-
-
-def _spec(
-    convs: Mapping[int, Mapping[int, Mapping[int, tuple[int, ...]]]],
-    first: Mapping[int, tuple[int, ...]],
-    below: Mapping[str, tuple[int, ...]],
-) -> tuple[ResNetSpec, tuple[str, ...], tuple[str, ...]]:
-    """The spec that the shapes of the first block and of the stem give, what contradicts it, and what was guessed."""
-    block: Block = "bottleneck" if 3 in first else "basic"
-    inner, grouped = first[1][0], first[2][1]
-    out = first[max(first)][0]
-    stem = below.get("conv1.weight", ())
-    width = stem[0] if len(stem) == 4 else first[1][1]
+def _spec(stages: list[list[Block]], stem: Layer | None, shortcut: Shortcut) -> ResNetSpec:
+    """The numbers that the first whole block and the stem give."""
+    whole = [(at, block) for at, stage in enumerate(stages) for block in stage if block.channels is None]
+    stage, first = whole[0]
+    kind: BlockKind = "bottleneck" if first.is_bottleneck else "basic"
+    inner, grouped = first.convs["conv1"].out, first.convs["conv2"].inputs
+    width = stem.out if stem else stages[0][0].inputs
     groups = max(inner // max(grouped, 1), 1)
-    spec = ResNetSpec(
-        block=block,
-        blocks=tuple(len(convs[stage]) for stage in sorted(convs)),
+    inner, out = inner >> stage, first.out >> stage
+    kernel = stem.kernel if stem else 7
+    small = kernel == 3
+    return ResNetSpec(
+        block=kind,
+        blocks=tuple(map(len, stages)),
         width=width,
         groups=groups,
         width_per_group=max(round(inner * 64 / (width * groups)), 1),
         expansion=max(out // width, 1),
-        stem_kernel=stem[2] if len(stem) == 4 else 7,
-        shortcut=_shortcut(below),
-        in_channels=stem[1] if len(stem) == 4 else 3,
+        stem_kernel=kernel,
+        shortcut=shortcut,
+        in_channels=stem.inputs if stem else 3,
+        stem_stride=1 if small else 2,
+        max_pool=not small,
     )
-    small = spec.stem_kernel == 3
-    if small:
-        spec = ResNetSpec(**{**spec.__dict__, "stem_stride": 1, "max_pool": False})
-    odd = [
-        f"layer{stage} has {shapes[1][0]} channels inside its blocks, a plain ResNet would have {spec.inner_width(index)}"
-        for index, stage in enumerate(sorted(convs))
-        if 1 in (shapes := convs[stage][min(convs[stage])]) and shapes[1][0] != spec.inner_width(index)
-    ]
-    if len(stem) != 4:
-        odd.append("it has no first conv of a known name")
-    elif stem[2] != stem[3]:
-        odd.append(f"its first conv is {stem[2]}x{stem[3]}")
-    guessed = ("stem stride and max-pool (keys do not show them)",) if spec.stem_kernel not in (3, 7) or small else ()
-    return spec, tuple(odd), guessed
 
 
-def _shortcut(below: Mapping[str, tuple[int, ...]]) -> Shortcut:
-    projected = {name.split(".downsample.")[0] for name in below if name.endswith(".downsample.0.weight")}
-    if not projected:
+def _shortcut(stages: list[list[Block]]) -> Shortcut:
+    """A without any projection, C where blocks project whose shape does not change, else B."""
+    if not any("shortcut" in block.convs for stage in stages for block in stage):
         return "A"
-    return "C" if any(not name.endswith(".0") for name in projected) else "B"
+    return "C" if any("shortcut" in block.convs for stage in stages for block in stage[1:]) else "B"
 
 
-def _classes(shapes: Mapping[str, tuple[int, ...]], prefix: str, spec: ResNetSpec) -> int | None:
-    features = spec.out_width(len(spec.blocks) - 1)
-    heads = [name for name in shapes if name == "fc.weight" or name.endswith(".fc.weight")]
-    fitting = [name for name in heads if len(shapes[name]) == 2 and shapes[name][1] == features]
-    best = min(fitting, key=lambda name: (not name.startswith(prefix), name.count("."), name), default=None)
-    return shapes[best][0] if best else None
+def _oddities(anatomy: Anatomy, spec: ResNetSpec) -> list[str]:
+    odd = []
+    stages = anatomy.network.stages
+    if anatomy.network.dims != 2:
+        odd.append(f"its convs have {anatomy.network.dims} spatial axes")
+    if anatomy.stem is None:
+        odd.append("it has no first conv that fits its blocks")
+    elif anatomy.stem.more:
+        odd.append(f"its stem has {len(anatomy.stem.more) + 1} convs")
+    kinds = {block.is_bottleneck for stage in stages for block in stage if block.channels is None}
+    gaps = ["".join(block.root) for stage in stages for block in stage if block.channels]
+    if gaps:
+        odd.append(f"convs are missing in {listed(gaps)}")
+    if len(kinds) > 1:
+        odd.append("its blocks are of two kinds")
+    for index, stage in enumerate(stages):
+        inner = sorted({block.convs["conv1"].out for block in stage if "conv1" in block.convs})
+        if inner and inner != [spec.inner_width(index)]:
+            seen = ", ".join(map(str, inner[:4]))
+            odd.append(
+                f"stage {index + 1} has {seen} channels inside its blocks, a plain ResNet would have {spec.inner_width(index)}"
+            )
+        if stage[0].out != spec.out_width(index):
+            odd.append(f"stage {index + 1} gives {stage[0].out} channels, a plain ResNet {spec.out_width(index)}")
+    norms = sum(place.norm for place in anatomy.placed)
+    convs = sum(not place.norm and place.part != "head" for place in anatomy.placed)
+    if norms < convs:
+        odd.append(f"{convs - norms} of its convs have no norm behind them")
+    elif not any(row.layer.has_statistics for row in anatomy.placed.values() if row.place.norm):
+        odd.append("its norms keep no running statistics")
+    return odd
+
+
+def strangers_in(anatomy: Anatomy) -> tuple[str, ...]:
+    """The parts of blocks, by the first word below the block, that a plain ResNet does not have."""
+    nested = {block.root for block in anatomy.network.blocks if block.nested}
+    depths = sorted({len(root) for root in nested})
+    placed = {id(row.layer) for row in anatomy.placed.values()}
+    layers = anatomy.layers
+    found: dict[str, None] = {}
+    for layer in (*layers.convs, *layers.norms, *layers.linears, *layers.others):
+        if id(layer) in placed:
+            continue
+        for depth in depths:
+            if layer.path[:depth] in nested and len(layer.path) > depth:
+                found["".join(layer.path[depth:]).strip("._/-").split(".")[0]] = None
+                break
+    return tuple(found)

@@ -31,7 +31,8 @@ def aligned(here: Session) -> Aligned:
     history = here.histories.setdefault(here.place, History(suggestion.rules))
     wanted = (here.place, history.rules)
     if here.aligned is None or here.aligned_for != wanted:
-        alignment, complaints = align_despite(here.checkpoint, architecture, history.rules)
+        by_order = suggestion.by_order if history.rules == suggestion.rules else frozenset()
+        alignment, complaints = align_despite(here.checkpoint, architecture, history.rules, by_order)
         here.aligned, here.aligned_for = Aligned(alignment, complaints, suggestion, history), wanted
     if here.loaded is not None and here.loaded_as != (here.place, here.aligned.alignment.rules):
         here.forget_loaded()

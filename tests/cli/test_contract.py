@@ -136,6 +136,22 @@ def test_convert_writes_a_flat_state_dict_with_the_models_keys(
     assert terminal.run("convert", wrapped, tmp_path / "out.pth").status == 0
 
 
+@pytest.mark.parametrize(
+    ("form", "holds"),
+    [
+        ("code", "def converted(state_dict):"),
+        ("rules", "\"strip prefix 'module.'\""),
+        ("revise_keys", r"('^module\\.(?=.)', ''),"),
+    ],
+)
+def test_export_writes_the_rules_in_three_forms(terminal: Terminal, wrapped: Path, form: str, holds: str) -> None:
+    shown = terminal.run("export", wrapped, "--as", form)
+    assert shown.status == 0
+    assert holds in shown.out
+    answer = terminal.json("export", wrapped, "--as", form)
+    assert (answer["as"], answer["text"], answer["verdict"]) == (form, shown.out, "complete")
+
+
 def test_predict_answers_with_its_evidence(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "digits.pth"
     file.write_bytes(example_bytes(EXAMPLE["renamed"]))

@@ -1,0 +1,175 @@
+"""What a rule can do to a tensor: a table of operations, each with the shape it gives, its arithmetic and its code.
+
+Nothing here reads a tensor before it is asked for, and shapes alone say whether an operation fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_explorer.errors import RuleError
+from ckpt_explorer.text import visible
+
+if TYPE_CHECKING:
+    import torch
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation on one tensor. `shape` gives None for a shape that it leaves alone.
+
+    `code` and `fits` are the same in Python, for scripts that people take home: what is done to t, and when.
+    """
+
+    shape: Callable[[Shape], Shape | None]
+    compute: Callable[[torch.Tensor], torch.Tensor]
+    code: str
+    help: str
+    fits: str = "t.dim() == 4"
+
+
+def _four(shape: Shape) -> bool:
+    return len(shape) == 4
+
+
+OPERATIONS: dict[str, Operation] = {
+    "HWIO to OIHW": Operation(
+        lambda s: (s[3], s[2], s[0], s[1]) if _four(s) else None,
+        lambda t: t.permute(3, 2, 0, 1),
+        "t.permute(3, 2, 0, 1)",
+        "a conv's kernel as TensorFlow keeps it, spatial axes first",
+    ),
+    "transpose": Operation(
+        lambda s: (s[1], s[0]) if len(s) == 2 else None,
+        lambda t: t.t(),
+        "t.t()",
+        "a linear layer's kernel with inputs first",
+        "t.dim() == 2",
+    ),
+    "1x1 conv to linear": Operation(
+        lambda s: s[:2] if _four(s) and s[2:] == (1, 1) else None,
+        lambda t: t.flatten(1),
+        "t.flatten(1)",
+        "a last layer that is a 1x1 conv",
+        "t.dim() == 4 and t.shape[2:] == (1, 1)",
+    ),
+    "linear to 1x1 conv": Operation(
+        lambda s: (*s, 1, 1) if len(s) == 2 else None,
+        lambda t: t[:, :, None, None],
+        "t[:, :, None, None]",
+        "a last layer that the network has as a 1x1 conv",
+        "t.dim() == 2",
+    ),
+    "sum RGB to gray": Operation(
+        lambda s: (s[0], 1, *s[2:]) if _four(s) and s[1] == 3 else None,
+        lambda t: t.sum(1, keepdim=True),
+        "t.sum(1, keepdim=True)",
+        "a stem for gray pictures that answers as for the same picture in RGB",
+        "t.dim() == 4 and t.shape[1] == 3",
+    ),
+    "mean RGB to gray": Operation(
+        lambda s: (s[0], 1, *s[2:]) if _four(s) and s[1] == 3 else None,
+        lambda t: t.mean(1, keepdim=True),
+        "t.mean(1, keepdim=True)",
+        "a stem for gray pictures, at a third of the scale",
+        "t.dim() == 4 and t.shape[1] == 3",
+    ),
+    "gray to RGB, a third each": Operation(
+        lambda s: (s[0], 3, *s[2:]) if _four(s) and s[1] == 1 else None,
+        lambda t: t.repeat(1, 3, 1, 1) / 3,
+        "(t.repeat(1, 3, 1, 1) / 3)",
+        "a stem for RGB that answers as for the same picture in gray",
+        "t.dim() == 4 and t.shape[1] == 1",
+    ),
+    "gray to RGB, repeated": Operation(
+        lambda s: (s[0], 3, *s[2:]) if _four(s) and s[1] == 1 else None,
+        lambda t: t.repeat(1, 3, 1, 1),
+        "t.repeat(1, 3, 1, 1)",
+        "a stem for RGB, at three times the scale",
+        "t.dim() == 4 and t.shape[1] == 1",
+    ),
+    "RGB to BGR": Operation(
+        lambda s: s if _four(s) and s[1] == 3 else None,
+        lambda t: t.flip(1),
+        "t.flip(1)",
+        "a stem that takes blue first for pictures that have red first, or the other way round",
+        "t.dim() == 4 and t.shape[1] == 3",
+    ),
+}
+
+
+def operation(name: str) -> Operation:
+    """The operation of this name.
+
+    Raises:
+        RuleError: there is none; the text names those there are.
+    """
+    if name not in OPERATIONS:
+        raise RuleError(f"There is no arithmetic {visible(name, 60)!r}: choose from {', '.join(OPERATIONS)}.")
+    return OPERATIONS[name]
+
+
+_COMBINATION = re.compile(r"([^\s*/|]+) \* ([^\s*/|]+)( / \|\2\|)?$")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Two tensors that make one: `a * b`, or `g * v / |v|` where every output's weights are scaled to length g."""
+
+    first: str
+    second: str
+    scaled: bool
+
+    def shape(self, shapes: Sequence[Shape]) -> Shape | None:
+        """The shape of the result; None where the two don't fit each other."""
+        one, other = shapes
+        if not self.scaled:
+            return one if one == other else None
+        length = 1
+        for side in one:
+            length *= side
+        return other if other and length == other[0] else None
+
+    def compute(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """The result."""
+        if not self.scaled:
+            return one * other.to(one.dtype)
+        length: torch.Tensor = other.flatten(1).norm(dim=1).reshape(-1, *[1] * (other.dim() - 1))
+        made: torch.Tensor = other * (one.reshape(length.shape) / length)
+        return made
+
+
+def combination(text: str) -> Combination:
+    """Read `weight_orig * weight_mask` or `weight_g * weight_v / |weight_v|`.
+
+    Raises:
+        RuleError: it is neither.
+    """
+    found = _COMBINATION.match(text)
+    if not found or found[1] == found[2]:
+        raise RuleError(
+            f"{visible(text, 80)!r} combines nothing: write the ends of two keys, as in 'weight_orig * weight_mask' or 'weight_g * weight_v / |weight_v|'."
+        )
+    return Combination(found[1], found[2], found[3] is not None)
+
+
+def filling(text: str, eps: float = 1e-5) -> float:
+    """The number that a fill rule puts in: a number as text, or `1 - eps` of BatchNorm.
+
+    Raises:
+        RuleError: it is neither.
+    """
+    if text.replace(" ", "") == "1-eps":
+        return 1.0 - eps
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value or abs(value) == float("inf"):
+        raise RuleError(f"{visible(text, 40)!r} is no number to fill in: write a number, or 1 - eps.")
+    return value

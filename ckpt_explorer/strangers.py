@@ -1,0 +1,138 @@
+"""Learned tensors of the file that the network has no place for, although they lie inside of it: then it is another one.
+
+Told from where they lie beside the tensors that were placed, under the names that the file gave them, so that no
+rule can hide them by renaming the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ckpt_explorer.key_pair import KeyPair, Status, is_counter
+
+MOST_LOOSE = 4
+"""Convs at the side of the trunk that may belong to its stem; where there are more, they are a decoder of their own."""
+
+MOST_PARTS = 40
+"""Parts of a name that are looked at."""
+
+_NO_WEIGHT = re.compile(r"(^|[._])(total_ops|total_params|queue|queue_ptr|filt)$")
+_STATISTIC = re.compile(r"(running|moving)_mean$")
+
+
+def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: str | None) -> tuple[str, ...]:
+    """The unexpected keys of `pairs`, as saved, that lie inside the network.
+
+    `head` are the keys of the model's last layer, `first_conv` the key of the conv that takes the image.
+    """
+    left = [pair for pair in pairs if pair.status is Status.UNEXPECTED and pair.checkpoint]
+    placed = {pair.checkpoint: pair.model for pair in pairs if pair.model and pair.checkpoint}
+    if not left or not placed:
+        return ()
+    separator = _separators(placed)
+    parts = _parts(placed, set(head), separator)
+    found = {
+        pair.checkpoint: None
+        for pair in left
+        if pair.checkpoint
+        and not is_counter(pair.checkpoint)
+        and not _NO_WEIGHT.search(pair.checkpoint)
+        and _lies_inside(pair.checkpoint, parts, separator)
+    }
+    found.update(dict.fromkeys(_loose(left, pairs, placed, first_conv, separator)))
+    return tuple(found)
+
+
+def _separators(placed: Iterable[str]) -> str:
+    """What separates the parts of a name in this file: dots and slashes, and underscores where there are few of these."""
+    keys = list(placed)
+    low, high = min(keys), max(keys)
+    front = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    marks = sum(key.count(".", front) + key.count("/", front) for key in keys)
+    return "./" if marks * 2 >= len(keys) * 3 else "./_"
+
+
+def _fronts(key: str, separators: str) -> Iterable[str]:
+    """Every front of a key that ends at a separator, the longest first; of a very long key the last ones only."""
+    found = 0
+    for at in range(len(key) - 1, -1, -1):
+        if key[at] in separators:
+            yield key[: at + 1]
+            found += 1
+            if found > MOST_PARTS:
+                return
+
+
+def _parts(placed: Mapping[str, str], head: set[str], separator: str) -> dict[str, set[str]]:
+    """For every front of a placed key: the parts of the model, by their first name, that stand behind it."""
+    first = _first_names(placed.values())
+    parts: dict[str, set[str]] = {}
+    for key, model in placed.items():
+        name = "head" if model in head else first[model]
+        for front in _fronts(key, separator):
+            parts.setdefault(front, set()).add(name)
+    return parts
+
+
+def _first_names(keys: Iterable[str]) -> dict[str, str]:
+    """The first segment of each key in which the keys differ."""
+    split = {key: key.split(".") for key in keys}
+    depth = 0
+    while all(len(names) > depth + 1 for names in split.values()) and len({n[depth] for n in split.values()}) == 1:
+        depth += 1
+    return {key: names[depth] for key, names in split.items()}
+
+
+def _lies_inside(key: str, parts: Mapping[str, set[str]], separator: str) -> bool:
+    """Whether the nearest front that holds placed keys is a part of the trunk and not the whole of it."""
+    for front in _fronts(key, separator):
+        found = parts.get(front)
+        if found:
+            return len(found) < 3 and found != {"head"} and not ("head" in found and len(found) > 1)
+    return False
+
+
+def _loose(
+    left: Sequence[KeyPair],
+    pairs: Sequence[KeyPair],
+    placed: Mapping[str, str],
+    first_conv: str | None,
+    separator: str,
+) -> Iterable[str]:
+    """Convs and norms beside the trunk that would fit into its stem or behind its last block."""
+    stem = next((pair for pair in pairs if pair.model == first_conv and pair.checkpoint), None)
+    if stem is None or stem.checkpoint is None or not stem.checkpoint_shape or len(stem.checkpoint_shape) < 4:
+        return
+    home = _home(stem.checkpoint, placed, separator)
+    turned = stem.checkpoint_shape != stem.model_shape and _turned(stem.checkpoint_shape) == stem.model_shape
+    width, channels = (_turned(stem.checkpoint_shape) if turned else stem.checkpoint_shape)[:2]
+    features = max((pair.checkpoint_shape[0] for pair in pairs if pair.model and pair.checkpoint_shape), default=0)
+    near = [pair for pair in left if pair.checkpoint and pair.checkpoint.startswith(home)]
+    convs = [pair for pair in near if pair.checkpoint_shape and len(pair.checkpoint_shape) >= 4]
+    for pair in convs:
+        shape = pair.checkpoint_shape or ()
+        shape = _turned(shape) if turned else shape
+        feeds = shape[0] == channels
+        follows = shape[0] == shape[1] == width and max(shape[2:]) > 1 and len(convs) <= MOST_LOOSE
+        if pair.checkpoint and (feeds or follows):
+            yield pair.checkpoint
+    norms = [pair for pair in near if pair.checkpoint and _STATISTIC.search(pair.checkpoint)]
+    if not convs and len(norms) <= 2:
+        for pair in norms:
+            beside_layers = pair.checkpoint and any(
+                other.checkpoint and other.checkpoint_shape and len(other.checkpoint_shape) == 2 for other in near
+            )
+            if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)) and not beside_layers:
+                yield pair.checkpoint
+
+
+def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a kernel with its spatial axes behind, of one that has them in front."""
+    return (*shape[:-3:-1], *shape[:-2])
+
+
+def _home(stem: str, placed: Mapping[str, str], separator: str) -> str:
+    """The longest front of the first conv's key that most placed keys share: where the network lies."""
+    fronts = (front for front in _fronts(stem, separator))
+    return next((front for front in fronts if sum(key.startswith(front) for key in placed) * 10 >= len(placed) * 9), "")
