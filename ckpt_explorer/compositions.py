@@ -52,6 +52,23 @@ def padded_elements(nested: Any) -> int:
     return len(sizes) * prod(sizes.max(0).values.tolist()) if sizes.numel() else 0
 
 
+def filled_out(info: TensorInfo, tensor: torch.Tensor) -> torch.Tensor:
+    """The elements that `tensor`, made of `info`'s parts, stands for.
+
+    Raises:
+        CorruptCheckpoint: torch finds that they are none.
+    """
+    try:
+        if tensor.is_quantized:
+            return tensor.dequantize()
+        if tensor.is_nested:
+            return tensor.to_padded_tensor(0.0)
+        whole = tensor if tensor.layout is torch.strided else tensor.to_dense()
+        return whole.resolve_conj().resolve_neg()
+    except (RuntimeError, ValueError) as error:
+        raise _refused(info, str(error).split("\n", 1)[0]) from None
+
+
 def _refused(info: TensorInfo, why: str) -> CorruptCheckpoint:
     assert info.composed is not None
     kind = info.composed.kind.replace("_", " ")

@@ -78,13 +78,10 @@ def dense_from(info: TensorInfo) -> torch.Tensor:
                 "save it again from a network whose weights were loaded.",
             )
         )
+    from ckpt_explorer.compositions import filled_out
+
     _check_room(info, info.composed, tensor)
-    if tensor.is_quantized:
-        return tensor.dequantize()
-    if tensor.is_nested:
-        return tensor.to_padded_tensor(0.0)
-    whole = tensor if tensor.layout is torch.strided else tensor.to_dense()
-    return whole.resolve_conj().resolve_neg()
+    return filled_out(info, tensor)
 
 
 def _check_room(info: TensorInfo, composed: Composed, tensor: torch.Tensor) -> None:

@@ -82,8 +82,11 @@ class Contents:
         elif isinstance(node, dict):
             yield from self._mapping(path, node, weights)
         elif type(node) in TENSOR_CLAIMS:
-            info = self.facts({path: node})[path]
-            self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
+            info = self.facts({path: node}).get(path)
+            if info is None:  # of a file that was cut short: its bytes are gone
+                self._note(path, "tensor", "lost", shape=node.shape, dtype=node.dtype)
+            else:
+                self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
         elif isinstance(node, list | tuple) and not isinstance(node, StorageClaim):
             yield from self._sequence(path, node, weights)
         elif isinstance(node, Call):

@@ -7,7 +7,9 @@ is not asserted, but the slow ones took minutes.
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from ckpt_explorer.reading.formats.safetensors import read_safetensors
 from ckpt_explorer.reading.sources.source import source_of
 from tests.reading.pickles import archive, called, mapping, saved, tensor, text
 from tests.reading.test_any_bytes import opens_or_is_refused
+
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 MEGABYTES = 200
 
@@ -164,3 +168,27 @@ def test_a_sparse_tensor_of_a_million_rows_and_columns_is_not_filled_out() -> No
 def test_an_empty_tensor_keeps_its_strides() -> None:
     value = torch.empty(3, 0, 2).transpose(0, 2)
     assert open_checkpoint(saved({"w": value}), "model.pth").state_dict.tensor("w").stride() == value.stride()
+
+
+def test_a_single_tensor_whose_bytes_were_cut_off_is_lost_and_no_more() -> None:
+    data = saved({"state_dict": {"w": torch.ones(2)}, "beside": [torch.ones(20_000)]})
+    left = open_checkpoint(data[: len(data) // 2], "model.pth", salvage=True)
+    assert list(left.state_dict) == ["w"]
+    assert left.lost == ("beside.0",)
+
+
+def test_a_sparse_tensor_of_blocks_without_rows_is_not_filled_out() -> None:
+    value = torch.sparse_bsr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1, 2, 2), (2, 2))
+    data = saved({"w": value}).replace(b"K\x01K\x02K\x02\x87", b"K\x01K\x00K\x02\x87")
+    state_dict = open_checkpoint(mended(data), "model.pth").state_dict
+    with pytest.raises(CheckpointExplorerError, match="can't be made from its parts"):
+        state_dict.dense("w")
+
+
+def mended(data: bytes) -> bytes:
+    """The archive with the checksum of its pickle left out."""
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        pickled = opened.infolist()[0]
+    raw = struct.pack("<I", pickled.CRC)
+    assert raw in data
+    return data.replace(raw, bytes(4))
