@@ -8,7 +8,6 @@ import io
 import json
 import lzma
 import pickle
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from tests.checkpoints import small_resnet
+from tests.reading.archives import tarred, zipped
 from tests.reading.pickles import TENSORS, ordered, saved
 from tests.reading.test_torch_tar import Old
 from tests.reading.torchscript_networks import Net
@@ -66,9 +66,11 @@ def corpus() -> dict[str, Files]:
         "gzip: legacy": gzip.compress(saved(whole, legacy=True)),
         "bzip2: zip": bz2.compress(saved(whole)),
         "xz: pickle": lzma.compress(pickle.dumps(_arrays(), 4)),
-        "nested zip: two": _zipped({"a/model.pth": saved(whole), "b.safetensors": save_safetensors(TENSORS)}),
-        "nested tar: two": _tarred({"a/model.pth": saved(whole), "note.txt": b"a note", "b.npy": _npy(np.ones(3))}),
-        "nested: tar in gzip": gzip.compress(_tarred({"model.pth": saved(whole, legacy=True)})),
+        "nested zip: two": zipped(
+            {"a/model.pth": saved(whole), "b.safetensors": save_safetensors(TENSORS)}, packed=True
+        ),
+        "nested tar: two": tarred({"a/model.pth": saved(whole), "note.txt": b"a note", "b.npy": _npy(np.ones(3))}),
+        "nested: tar in gzip": gzip.compress(tarred({"model.pth": saved(whole, legacy=True)})),
         "shards: safetensors": _shards(safetensors=True),
         "shards: bin": _shards(safetensors=False),
         "unpacked zip": _unpacked(saved(whole)),
@@ -165,25 +167,7 @@ def _scripted(frozen: bool) -> bytes:
 
 
 def _torch_tar() -> bytes:
-    return _tarred(Old({"state_dict": dict(TENSORS), "epoch": 3}).members)
-
-
-def _zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def _tarred(files: Mapping[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return file.getvalue()
+    return tarred(Old({"state_dict": dict(TENSORS), "epoch": 3}).members)
 
 
 def _unpacked(archive: bytes) -> dict[str, bytes]:
@@ -192,7 +176,7 @@ def _unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def _packed(archive: bytes) -> bytes:
-    return _zipped(_unpacked(archive))
+    return zipped(_unpacked(archive), packed=True)
 
 
 def _shards(safetensors: bool) -> dict[str, bytes]:
