@@ -68,6 +68,11 @@ class Explorer:
         self.idle()
         return [fields.nth(number).input_value() for number in range(count)]
 
+    def rule_count(self) -> int:
+        """How many rules stand in the list now."""
+        self.idle()
+        return self.page.locator('[class*="st-key-rule-text-"] input').count()
+
     def answers(self, count: int) -> list[str]:
         """The text of each answer's card, once there are `count`."""
         expect(self.page.locator('[class*="st-key-answer-"]')).to_have_count(count)

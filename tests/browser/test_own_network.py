@@ -86,7 +86,7 @@ def test_a_simplified_class_of_ones_own_is_loaded_partially(new_tab: NewTab, own
     tab.says("say-warning-trust-0", "class answers mean nothing")
 
 
-def test_a_renamed_class_of_ones_own_is_filled_by_rules_written_by_hand(
+def test_a_renamed_class_of_ones_own_is_filled_by_the_proposed_rules_and_by_rules_written_by_hand(
     new_tab: NewTab, own_server: Server, folder: Path
 ) -> None:
     tab = new_tab(url=own_server.url)
@@ -94,6 +94,11 @@ def test_a_renamed_class_of_ones_own_is_filled_by_rules_written_by_hand(
     tab.says("say-good-facts", EXAMPLES[2].file_name)
     tab.aligns()
     tab.chooses("network", f"{folder}/my_net.py:CustomResNet")
+    tab.says("verdict", "CustomResNet")
+    tab.verdict_is("COMPLETE")
+    for behind in reversed(range(1, tab.rule_count())):
+        tab.click(f"delete-{behind}")
+        tab.rules(behind)
     tab.verdict_is("INCOMPATIBLE")
     rules = (
         "norm{n}. -> bn{n}.",
