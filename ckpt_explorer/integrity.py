@@ -14,17 +14,15 @@ import hashlib
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.checkpoint import Checkpoint, Part, TensorInfo
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.sources.records import Record, Records
+from ckpt_explorer.reading.sources.source import Progress
 from ckpt_explorer.text import bytes_as_text, listed, plural, visible
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are done and their number in all; whoever wants to abandon the work raises in it."""
 
 CHUNK = 8 << 20
 BLOCK = 4096

@@ -7,7 +7,7 @@ or of the network stand side by side, numbered), they are read off the numbered 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Literal
@@ -217,9 +217,3 @@ def _follows(way: Convs, arriving: int) -> bool:
     """Whether a block can take `arriving` channels (0: it is the first), and changes width in its first conv only."""
     basic = "conv3" not in way
     return (not arriving or arriving % way["conv1"].inputs == 0) and (not basic or way["conv1"].out == way["conv2"].out)
-
-
-def each_layer(blocks: Sequence[Block]) -> Iterator[Layer]:
-    """All convs of the main paths and shortcuts."""
-    for block in blocks:
-        yield from block.convs.values()

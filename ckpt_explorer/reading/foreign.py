@@ -80,7 +80,6 @@ FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"RDX", "an R data file", _FILE),
     (0, b"$FL2", "an SPSS file", _FILE),
     (0, b"wOFF", "a font", _FILE),
-    (0, b"\x28\xb5\x2f\xfd", "a Zstandard archive", _UNPACK),
     (0, b"BM", "a BMP picture", _PICTURE),
 )  # fmt: skip
 """Where the magic stands, the magic, what the file is, what to do. The first row that fits is said."""

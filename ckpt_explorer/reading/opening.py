@@ -186,8 +186,8 @@ def _open_npy(source: Source, _: Wanted) -> Checkpoint:
 
 
 def _open_zip(source: Source, wanted: Wanted) -> Checkpoint:
-    broken = wanted.salvage and _has_no_end(source)
-    directory = ZipRemains(source) if broken else ZipDirectory(source)
+    directory = _directory(source, wanted.salvage)
+    broken = isinstance(directory, ZipRemains)
     pickle = pickle_record(directory)
     names = directory.records
     if pickle is not None:
@@ -213,12 +213,14 @@ def _open_zip(source: Source, wanted: Wanted) -> Checkpoint:
     return _open_folder(zip_folder(directory, wanted.progress), wanted)
 
 
-def _has_no_end(source: Source) -> bool:
+def _directory(source: Source, salvage: bool) -> ZipDirectory:
+    """The archive's directory; with `salvage`, what is left of one whose end is missing."""
     try:
-        ZipDirectory(source)
+        return ZipDirectory(source)
     except CorruptCheckpoint as error:
-        return error.diagnosis.id == "F4"
-    return False
+        if not salvage or error.diagnosis.id != "F4":
+            raise
+    return ZipRemains(source)
 
 
 def _open_tar(source: Source, wanted: Wanted) -> Checkpoint:

@@ -61,8 +61,8 @@ def wrong_checksum(source: Source, record: str) -> CorruptCheckpoint:
 def still_readable(error: CorruptCheckpoint, left: Checkpoint) -> CorruptCheckpoint:
     """The refusal `error` of a file that was cut, with a word on what can be read of it all the same."""
     here, found = sum(map(len, left.state_dicts)), error.diagnosis
-    offer = f"{here:,} of its {plural(here + len(left.lost), 'tensor')} can still be read"
     total = here + len(left.lost)
+    offer = f"{here:,} of its {plural(total, 'tensor')} can still be read"
     return CorruptCheckpoint(Diagnosis(found.id, f"{found.says}; {offer}", found.next), readable=here, total=total)
 
 

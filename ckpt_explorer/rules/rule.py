@@ -149,9 +149,6 @@ def _fill(rule: Rule) -> Rewrite:
     return lambda _key, _seconds: None
 
 
-ARITHMETIC: frozenset[Kind] = frozenset(("transform", "combine"))
-"""Kinds that change the tensors of the keys that they touch."""
-
 KINDS: dict[Kind, RuleKind] = {
     "strip prefix": RuleKind(_strip_prefix, "cut this exact text from the start of a key", "strip prefix module."),
     "add prefix": RuleKind(_add_prefix, "put this text in front of every key", "add prefix backbone."),

@@ -27,15 +27,6 @@ class Votes(NamedTuple):
     keys: int
 
 
-def without_inner_wrappers(keys: Iterable[str]) -> dict[str, str]:
-    """Each key without wrapper segments anywhere in it."""
-    given = list(keys)
-    text = "\n".join(given)
-    if not any(wrapper in text for wrapper in INNER_WRAPPERS):
-        return {key: key for key in given}
-    return {key: ".".join(part for part in key.split(".") if part not in INNER_WRAPPERS) for key in given}
-
-
 def model_prefixes(keys: Iterable[str]) -> tuple[str, ...]:
     """The prefixes that a model itself may put before a network: none, and every prefix of more than half its keys."""
     names = list(keys)

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ckpt_explorer.checkpoint import Checkpoint
-from ckpt_explorer.integrity import Integrity, Progress
+from ckpt_explorer.integrity import Integrity
 from ckpt_explorer.reading import open_checkpoint
+from ckpt_explorer.reading.sources.source import Progress
 from ckpt_explorer.ui import given, opening, wholeness
 from tests.pages.conftest import saved
 from tests.pages.tab import Tab

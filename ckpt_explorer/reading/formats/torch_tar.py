@@ -25,8 +25,6 @@ from ckpt_explorer.reading.sources.folder import Folder
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
-MEMBERS = ("pickle", "tensors", "storages")
-"""What makes a tar archive one of torch's."""
 MAX_NAME_DIGITS = 32
 
 
