@@ -71,15 +71,16 @@ class RuleSet(Sequence[Rule]):
         paths = [rule.find for rule in self.rules if rule.kind == "take from" and rule.enabled]
         return paths[-1] if paths else None
 
-    def added(self, rule: Rule) -> RuleSet:
-        """With `rule` behind the others.
+    def added(self, rule: Rule, at: int | None = None) -> RuleSet:
+        """With `rule` before the one at position `at`, or behind all others.
 
         Raises:
             RuleError: the list is full.
         """
         if len(self.rules) >= MAX_RULES:
             raise RuleError(f"A list has {MAX_RULES} rules at most.")
-        return RuleSet((*self.rules, rule))
+        at = len(self.rules) if at is None else at
+        return RuleSet((*self.rules[:at], rule, *self.rules[at:]))
 
     def without(self, position: int) -> RuleSet:
         """Without the rule at `position` (from 0)."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ckpt_explorer.alignment import align_despite
-from ckpt_explorer.errors import ArchitectureError
+from ckpt_explorer.alignment import Alignment, align_despite
+from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.suggestion import suggest
+from ckpt_explorer.rules import RuleSet, parse_rule
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.history import History
-from ckpt_explorer.ui.session import Aligned, Session
+from ckpt_explorer.ui.session import Aligned, RuleDraft, Session
 
 
 def aligned(here: Session) -> Aligned:
@@ -37,6 +38,59 @@ def aligned(here: Session) -> Aligned:
     if here.loaded is not None and here.loaded_as != (here.place, here.aligned.alignment.rules):
         here.forget_loaded()
     return here.aligned
+
+
+def previewed(here: Session) -> Aligned | None:
+    """The alignment as it would be with the rule that is being typed; None without one, or while it can't be read.
+
+    Kept in the session like `aligned`, while neither the rules nor the draft change. Nothing is in force by it.
+    """
+    now = aligned(here)
+    draft = here.draft
+    if draft is None:
+        return None
+    wanted = (here.place, now.history.rules, draft)
+    if here.previewed_for != wanted:
+        here.previewed, here.previewed_for = _with_draft(here, now, draft), wanted
+    return here.previewed
+
+
+def _with_draft(here: Session, now: Aligned, draft: RuleDraft) -> Aligned | None:
+    assert here.checkpoint is not None
+    try:
+        rules, at = drafted(now.history.rules, draft)
+    except RuleError:
+        return None
+    alignment, complaints = now.alignment, now.complaints
+    if rules != now.history.rules:
+        alignment, complaints = align_despite(here.checkpoint, alignment.architecture, rules, frozenset())
+    return Aligned(alignment, complaints, now.suggestion, now.history, at, _lit(alignment, at))
+
+
+def drafted(rules: RuleSet, draft: RuleDraft) -> tuple[RuleSet, int]:
+    """`rules` with the draft in its place, and the position that it has then.
+
+    Raises:
+        RuleError: it is no rule yet, or the list is full, or the rule that it was for is gone.
+    """
+    rule = parse_rule(draft.text)
+    if draft.position is None:
+        at = len(rules) if draft.at is None else min(draft.at, len(rules))
+        return rules.added(rule, at), at
+    if draft.position >= len(rules):
+        raise RuleError("The rule that was being edited is not in the list any more.")
+    old = rules[draft.position]
+    return rules.replaced(draft.position, old if str(old) == str(rule) else rule.switched(old.enabled)), draft.position
+
+
+def _lit(alignment: Alignment, position: int) -> frozenset[int]:
+    """The rows of the alignment that the rule at `position` touches."""
+    keys = {row.key for row in alignment.renaming.keys if position in row.rules}
+    return frozenset(
+        at
+        for at, pair in enumerate(alignment.pairs)
+        if (pair.checkpoint in keys if pair.checkpoint is not None else pair.rule == position)
+    )
 
 
 def require_loaded(here: Session) -> LoadedModel:

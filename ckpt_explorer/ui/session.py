@@ -32,12 +32,30 @@ from ckpt_explorer.ui.target import Target
 
 @dataclass(frozen=True)
 class Aligned:
-    """The alignment with the rules in force, what is wrong with the others, and what was suggested."""
+    """The alignment with the rules in force, what is wrong with the others, and what was suggested.
+
+    Of a rule that is being typed, `drafted` is the position that it would have, and `lit` are the rows of
+    `alignment.pairs` that it touches, by position.
+    """
 
     alignment: Alignment
     complaints: dict[int, str]
     suggestion: Suggestion
     history: History
+    drafted: int | None = None
+    lit: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class RuleDraft:
+    """A rule as it is being typed, not in force: in place of the one at `position`, or a new one (None) before `at`.
+
+    An `at` of None is the end of the list.
+    """
+
+    position: int | None
+    text: str
+    at: int | None = None
 
 
 @dataclass
@@ -87,6 +105,7 @@ class Session:
     `refusal` is what was refused last; it holds the bytes only while something is offered to be done with them.
     `said` is what the last run said once, for a run that nobody asked for to say again.
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
+    `rule_drafts` are the rules that are being typed, by the same key; `previewed` is what they would make of it.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
@@ -107,6 +126,9 @@ class Session:
     suggestions: dict[tuple[str, str], Suggestion] = field(default_factory=dict)
     aligned: Aligned | None = None
     aligned_for: object = None
+    rule_drafts: dict[tuple[str, str], RuleDraft] = field(default_factory=dict)
+    previewed: Aligned | None = None
+    previewed_for: object = None
     load_choice: LoadChoice = field(default_factory=LoadChoice)
     loaded: LoadedModel | None = None
     loaded_as: object = None
@@ -134,7 +156,8 @@ class Session:
         self._propose_for(checkpoint)
         self.histories = {}
         self.suggestions = {}
-        self.aligned = None
+        self.rule_drafts = {}
+        self.aligned = self.previewed = self.previewed_for = None
         self.drafts = {}
         self.steps = None
         if self.labels.proposed:
@@ -184,7 +207,8 @@ class Session:
         self.stop_opening()
         self.forget_integrity()
         self.forget_loaded()
-        self.checkpoint = self.reference = self.aligned = self.given = self.refusal = self.said = None
+        self.checkpoint = self.reference = self.aligned = self.previewed = self.previewed_for = None
+        self.given = self.refusal = self.said = None
         self.images.clear()
 
     def choose(self, target: Target) -> None:
@@ -198,6 +222,18 @@ class Session:
         """Make `images` the pictures; answers to others are out of date."""
         self.images = images
         self.pictures_version += 1
+
+    @property
+    def draft(self) -> RuleDraft | None:
+        """The rule that is being typed for the open state dict and network, if any."""
+        return self.rule_drafts.get(self.place)
+
+    @draft.setter
+    def draft(self, draft: RuleDraft | None) -> None:
+        if draft is None:
+            self.rule_drafts.pop(self.place, None)
+        else:
+            self.rule_drafts[self.place] = draft
 
     @property
     def place(self) -> tuple[str, str]:
