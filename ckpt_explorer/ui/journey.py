@@ -7,8 +7,8 @@ import streamlit as st
 from ckpt_explorer.alignment import Alignment, align_despite
 from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.loading import LoadedModel
-from ckpt_explorer.suggestion import suggest
 from ckpt_explorer.rules import RuleSet, parse_rule
+from ckpt_explorer.suggestion import suggest
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.session import Aligned, RuleDraft, Session
