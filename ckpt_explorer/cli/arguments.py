@@ -52,7 +52,7 @@ def _convert(command: argparse.ArgumentParser) -> None:
 
 
 def _predict(command: argparse.ArgumentParser) -> None:
-    command.add_argument("images", nargs="*", metavar="IMAGE")
+    command.add_argument("images", nargs="*", metavar="IMAGE", help="pictures, folders of them, or zip archives")
     _target(command)
     _inference(command)
 

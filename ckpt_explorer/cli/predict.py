@@ -13,9 +13,10 @@ from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import warn, write_json, write_line, write_table
 from ckpt_explorer.errors import InferenceError, LabelsError
 from ckpt_explorer.evidence import Trust, check_values, trust
+from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
-from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.inference.prediction import FailedImage, Prediction, check_counts
 from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
@@ -40,9 +41,11 @@ def run(arguments: Namespace) -> int:
     }
     failed = 0
     if arguments.images:
+        check_counts(arguments.top, arguments.batch_size)
+        collection = collect(arguments.images)
         rows = predict(
             loaded,
-            arguments.images,
+            collection.images,
             preprocessing=steps,
             labels=names,
             top=arguments.top,
@@ -54,6 +57,10 @@ def run(arguments: Namespace) -> int:
         answer["predictions"] = [row.as_json() for row in rows]
         if not arguments.json:
             _write_trust(loaded, judged, complete, proposal.alignment.says)
+        answer["notes"] = list(collection.notes)
+        if not arguments.json:
+            for note in collection.notes:
+                warn(note)
         _write_answers(rows, steps, arguments.json)
     else:
         check = predict_random(loaded, arguments.size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import stat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from ckpt_explorer.errors import ImageError, PreprocessingError
 from ckpt_explorer.inference.flat_colour import as_gray_or_rgb
@@ -63,7 +63,18 @@ _TURNS = {
 """EXIF orientation to Pillow's transposition: Exif 2.3, tag 0x0112; `PIL.ImageOps.exif_transpose`."""
 
 
-def open_image(source: Path | bytes, name: str) -> Image:
+class ReadWhenNeeded(Protocol):
+    """A picture's bytes that lie elsewhere, in an archive for example, and are fetched when its turn comes."""
+
+    def read(self) -> bytes:
+        """All its bytes. Raises ImageError where there are none to be had."""
+        ...
+
+
+ImageSource = Path | bytes | ReadWhenNeeded
+
+
+def open_image(source: ImageSource, name: str) -> Image:
     """The picture in `source`, decoded and upright, in mode RGB, or L where it is gray.
 
     Of an animation the first frame; transparency lies on white; EXIF orientation is applied, and taken as upright
@@ -75,6 +86,8 @@ def open_image(source: Path | bytes, name: str) -> Image:
         ImageError: no file, no picture, too large, or cut short; one sentence that names `name`.
     """
     shown = visible(name, 120)
+    if not isinstance(source, bytes | Path):
+        source = source.read()
     if isinstance(source, bytes):
         _check_file_size(len(source), shown)
         return _decoded(io.BytesIO(source), shown)
@@ -187,6 +200,8 @@ def _upright(flat: Image, image: Image) -> Image:
 def _not_a_picture(file: IO[bytes], shown: str) -> str:
     file.seek(0)
     start = file.read(512)
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<?xml", b"<!--")) and b"<svg" in start:
+        start = start[start.index(b"<svg") :]
     for offset, signature, what, advice in SIGNATURES:
         if start[offset:].lstrip(b"\xef\xbb\xbf \r\n\t")[: len(signature)].lower() == signature.lower():
             return f"{shown} is {what}: {advice}."

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.errors import ImageError, InferenceError
 from ckpt_explorer.inference.class_scores import ClassScores, class_scores, main_tensor
 from ckpt_explorer.inference.forward import place_of, timed_forward
-from ckpt_explorer.inference.images import as_input, check_channels, open_image
+from ckpt_explorer.inference.images import ImageSource, as_input, check_channels, open_image
 from ckpt_explorer.inference.labels import check_labels
 from ckpt_explorer.inference.preprocessing import MAX_SIZE, Preprocessing
 from ckpt_explorer.text import plural, shape_as_text
@@ -28,10 +27,15 @@ SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class NamedImage:
-    """A picture to be looked at: the name that a person knows it by, and its file or its bytes."""
+    """A picture to be looked at: the name that a person knows it by, and its file, its bytes, or the way to them."""
 
     name: str
-    source: Path | bytes
+    source: ImageSource
+
+    @property
+    def folder(self) -> str:
+        """The folder that it lies in, as its name tells: `cat` of `val/cat/1.png`; empty without one."""
+        return self.name.rpartition("/")[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,7 @@ def predict(
         InferenceError: the network failed or gives no class scores, or `top` or `batch_size` is below 1.
     """
     check_channels(preprocessing, channels)
-    if top < 1 or batch_size < 1:
-        raise InferenceError(f"{top} classes of batches of {batch_size} can't be shown: both must be 1 or more.")
+    check_counts(top, batch_size)
     report = progress or (lambda _done, _of: None)
     step = max(1, min(batch_size, MAX_BATCH_VALUES // (channels * preprocessing.size**2)))
     answers: list[Prediction | FailedImage] = []
@@ -129,6 +132,16 @@ def predict(
         answers += [failed[position] if position in failed else next(predicted) for position in range(len(batch))]
         report(len(answers), len(images))
     return answers
+
+
+def check_counts(top: int, batch_size: int) -> None:
+    """Refuse, before any picture is looked for, what can't be counted.
+
+    Raises:
+        InferenceError: one of them is below 1.
+    """
+    if top < 1 or batch_size < 1:
+        raise InferenceError(f"{top} classes of batches of {batch_size} can't be shown: both must be 1 or more.")
 
 
 def _predictions(
