@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.architectures.architecture import Architecture, ModelTensor
-from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
+from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import CheckpointExplorerError, RuleError
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, is_counter
 from ckpt_explorer.recipe import Recipe, recipe_for
@@ -83,14 +83,17 @@ class Alignment:
     @cached_property
     def strangers(self) -> tuple[str, ...]:
         """Learned tensors of the file that lie inside a part of the model and have no place there, by renamed key."""
-        parts = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)
+        left = [pair for pair in self.rows(Status.UNEXPECTED) if pair.renamed and not is_counter(pair.renamed)]
+        if not left:
+            return ()
+        filled = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)
         origin = set(strangers_among(self.pairs, self.architecture.head, self._first_conv))
+        head = tuple({part.rsplit(".", 1)[0] + "." for part in self.architecture.head})
+        depth = 2 if len({name.split(".")[0] for name in self.architecture.tree}) == 1 else 1
         return tuple(
             pair.renamed
-            for pair in self.rows(Status.UNEXPECTED)
-            if pair.renamed
-            and not is_counter(pair.renamed)
-            and (pair.checkpoint in origin or _inside(pair.renamed, parts, self.architecture))
+            for pair in left
+            if pair.renamed and (pair.checkpoint in origin or _inside(pair.renamed, filled, head, depth))
         )
 
     @property
@@ -159,6 +162,7 @@ def align(
         state_dict = source.state_dict if rules.taken_from is None else _taken(source, rules)
     assert isinstance(state_dict, StateDict)
     renaming = rules.apply(state_dict)
+    arithmetic = frozenset(at for at, rule in enumerate(rules) if rule.kind == "transform")
     by_name: dict[str, list[RenamedKey]] = {}
     for row in renaming.keys:
         if row.renamed is not None and row.renamed in architecture.tree:
@@ -169,15 +173,15 @@ def align(
     for key, wanted in architecture.tree.items():
         if key not in by_name:
             pairs.append(_missing_row(key, wanted, fills))
-        elif (recipe := _recipe(by_name[key], rules, state_dict)) is None:
+        elif (recipe := _recipe(by_name[key], rules, arithmetic, state_dict)) is None:
             pairs += _unmade_rows(by_name[key], key, wanted, state_dict)
         else:
             pairs += (rows := _model_rows(by_name[key], recipe, key, wanted, state_dict))
             if rows[0].status is not Status.SHAPE_MISMATCH:
                 recipes[key] = recipe
-    left = [row for row in renaming.keys if row.renamed is None or row.renamed not in architecture.tree]
-    unexpected = [_left_row(row, state_dict, Status.UNEXPECTED) for row in left if row.renamed is not None]
-    ignored = [_left_row(row, state_dict, Status.IGNORED) for row in left if row.renamed is None]
+    left = [row for row in renaming.keys if row.renamed not in architecture.tree]
+    unexpected = _left_rows([row for row in left if row.renamed is not None], state_dict, Status.UNEXPECTED)
+    ignored = _left_rows([row for row in left if row.renamed is None], state_dict, Status.IGNORED)
     values = {key: value for key, (value, _) in fills.items()}
     counted = _counted(rules, renaming, recipes, fills)
     return Alignment(
@@ -185,9 +189,9 @@ def align(
     )
 
 
-def _recipe(rows: list[RenamedKey], rules: RuleSet, state_dict: StateDict) -> Recipe | None:
+def _recipe(rows: list[RenamedKey], rules: RuleSet, arithmetic: frozenset[int], state_dict: StateDict) -> Recipe | None:
     row = rows[0]
-    if len(rows) == 1 and row.operand is None and not any(rules[at].kind == "transform" for at in row.rules):
+    if len(rows) == 1 and row.operand is None and arithmetic.isdisjoint(row.rules):
         return Recipe((row.key,), state_dict[row.key].shape)
     return recipe_for(rows, rules, {row.key: state_dict[row.key].shape for row in rows})
 
@@ -198,8 +202,8 @@ def _fills(rules: RuleSet, missing: list[str], architecture: Architecture) -> di
     for position, rule in enumerate(rules):
         if rule.kind == "fill" and rule.enabled:
             value = filling(rule.to, float(architecture.options.get("eps", 1e-5)))
-            found = compiled(rule.find).compiled
-            fills.update({key: (value, position) for key in missing if found.search(key, timeout=1.0)})
+            found = compiled(rule.find)
+            fills.update({key: (value, position) for key in missing if found.found_in(key, 1.0)})
     return fills
 
 
@@ -287,7 +291,7 @@ def _model_rows(
     made = []
     for row in rows:
         info = state_dict[row.key]
-        status, note = _fit(info._replace(shape=recipe.shape), wanted)
+        status, note = _fit(recipe.shape, info.dtype, wanted)
         if not recipe.is_plain:
             note = "; ".join(part for part in (recipe.says, note) if part)
             if status is Status.MATCHED or (status is Status.SHAPE_MISMATCH and recipe.shape == wanted.shape):
@@ -297,11 +301,14 @@ def _model_rows(
     return made
 
 
-def _left_row(row: RenamedKey, state_dict: StateDict, status: Status) -> KeyPair:
-    info = state_dict[row.key]
-    return KeyPair(
-        row.key, row.renamed, None, status, info.shape, None, info.dtype, row.rules[-1] if row.rules else None
-    )
+def _left_rows(rows: list[RenamedKey], state_dict: StateDict, status: Status) -> list[KeyPair]:
+    """Rows for keys of the file that have no place in the model."""
+    tensors = state_dict.tensors
+    made = []
+    for key, renamed, rules, _ in rows:
+        info = tensors[key]
+        made.append(KeyPair(key, renamed, None, status, info.shape, None, info.dtype, rules[-1] if rules else None))
+    return made
 
 
 _FLOAT_BITS: dict[str, tuple[int, int]] = {
@@ -325,17 +332,17 @@ def _rounds(ours: str, theirs: str) -> bool:
     return any(a > b for a, b in zip(_FLOAT_BITS[ours], _FLOAT_BITS[theirs], strict=True))
 
 
-def _fit(info: TensorInfo, wanted: ModelTensor) -> tuple[Status, str]:
-    if info.shape != wanted.shape:
+def _fit(shape: tuple[int, ...], dtype: str, wanted: ModelTensor) -> tuple[Status, str]:
+    if shape != wanted.shape:
         return Status.SHAPE_MISMATCH, ""
-    if info.dtype == wanted.dtype:
+    if dtype == wanted.dtype:
         return Status.MATCHED, ""
-    kinds = [_numeric_kind(dtype) for dtype in (info.dtype, wanted.dtype)]
+    kinds = [_numeric_kind(name) for name in (dtype, wanted.dtype)]
     if kinds[0] != kinds[1]:
-        return Status.SHAPE_MISMATCH, f"{info.dtype} can't stand for {wanted.dtype}"
-    if _rounds(info.dtype, wanted.dtype):
-        return Status.ADAPTED, f"{info.dtype} rounded to {wanted.dtype}"
-    return Status.MATCHED, f"{info.dtype} cast to {wanted.dtype} without loss"
+        return Status.SHAPE_MISMATCH, f"{dtype} can't stand for {wanted.dtype}"
+    if _rounds(dtype, wanted.dtype):
+        return Status.ADAPTED, f"{dtype} rounded to {wanted.dtype}"
+    return Status.MATCHED, f"{dtype} cast to {wanted.dtype} without loss"
 
 
 def _numeric_kind(dtype: str) -> str:
@@ -359,14 +366,12 @@ def _modules(keys: Iterable[str]) -> set[str]:
     return paths
 
 
-def _inside(key: str, parts: set[str], architecture: Architecture) -> bool:
-    """Whether `key` lies inside a module of the model that the file fills, its head excepted."""
-    head = {part.rsplit(".", 1)[0] for part in architecture.head}
-    path = key.split(".")
-    top = path[0]
-    if any(top == module or key.startswith(module + ".") for module in head):
+def _inside(key: str, filled: set[str], head: tuple[str, ...], depth: int) -> bool:
+    """Whether `key` lies inside a module of the model that the file fills, its head excepted.
+
+    `depth` is 1, or 2 where the model keeps everything below one name.
+    """
+    path = key.split(".", depth)
+    if (key + ".").startswith(head) or path[0] + "." in head:
         return False
-    wrapped = len({name.split(".")[0] for name in architecture.tree}) == 1
-    if not wrapped:
-        return top in parts
-    return len(path) > 2 and ".".join(path[:2]) in parts
+    return (depth == 1 or len(path) > 2) and ".".join(path[:depth]) in filled

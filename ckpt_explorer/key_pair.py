@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckpt_explorer.text import listed, plural, visible
 
@@ -40,8 +39,7 @@ class Verdict(StrEnum):
     INCOMPATIBLE = "incompatible"
 
 
-@dataclass(frozen=True)
-class KeyPair:
+class KeyPair(NamedTuple):
     """One row: a key of the checkpoint (as saved, and as renamed), a key of the model, or both.
 
     `rule` is the position of the last rule that touched the key, `note` what is to be said of the row.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_explorer.checkpoint import StateDict
 from ckpt_explorer.rules import RenamedKey, RuleSet
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """The file's keys that make a tensor, in order, and what is done to them; `rules` are the rules that say so.
 
     Without `combination` and `steps` the tensor is its one source as it is.

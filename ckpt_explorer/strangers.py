@@ -32,13 +32,14 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
         return ()
     separator = _separators(placed)
     parts = _parts(placed, set(head), separator)
+    known: dict[str, bool] = {}
     found = {
         pair.checkpoint: None
         for pair in left
         if pair.checkpoint
         and not is_counter(pair.checkpoint)
         and not _NO_WEIGHT.search(pair.checkpoint)
-        and _lies_inside(pair.checkpoint, parts, separator)
+        and _lies_inside(pair.checkpoint, parts, separator, known)
     }
     found.update(dict.fromkeys(_loose(left, pairs, placed, first_conv, separator)))
     return tuple(found)
@@ -55,13 +56,12 @@ def _separators(placed: Iterable[str]) -> str:
 
 def _fronts(key: str, separators: str) -> Iterable[str]:
     """Every front of a key that ends at a separator, the longest first; of a very long key the last ones only."""
-    found = 0
-    for at in range(len(key) - 1, -1, -1):
-        if key[at] in separators:
-            yield key[: at + 1]
-            found += 1
-            if found > MOST_PARTS:
-                return
+    end = len(key)
+    for _ in range(MOST_PARTS):
+        end = max(key.rfind(mark, 0, end) for mark in separators)
+        if end < 0:
+            return
+        yield key[: end + 1]
 
 
 def _parts(placed: Mapping[str, str], head: set[str], separator: str) -> dict[str, set[str]]:
@@ -84,13 +84,24 @@ def _first_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: names[depth] for key, names in split.items()}
 
 
-def _lies_inside(key: str, parts: Mapping[str, set[str]], separator: str) -> bool:
-    """Whether the nearest front that holds placed keys is a part of the trunk and not the whole of it."""
+def _lies_inside(key: str, parts: Mapping[str, set[str]], separator: str, known: dict[str, bool]) -> bool:
+    """Whether the nearest front that holds placed keys is a part of the trunk and not the whole of it.
+
+    `known` are the fronts for which this was found out before: the keys of one layer have the same ones.
+    """
+    passed: list[str] = []
+    inside = False
     for front in _fronts(key, separator):
+        if front in known:
+            inside = known[front]
+            break
+        passed.append(front)
         found = parts.get(front)
         if found:
-            return len(found) < 3 and found != {"head"} and not ("head" in found and len(found) > 1)
-    return False
+            inside = len(found) < 3 and found != {"head"} and not ("head" in found and len(found) > 1)
+            break
+    known.update(dict.fromkeys(passed, inside))
+    return inside
 
 
 def _loose(
@@ -118,12 +129,9 @@ def _loose(
         if pair.checkpoint and (feeds or follows):
             yield pair.checkpoint
     norms = [pair for pair in near if pair.checkpoint and _STATISTIC.search(pair.checkpoint)]
-    if not convs and len(norms) <= 2:
+    if not convs and len(norms) <= 2 and not any(len(pair.checkpoint_shape or ()) == 2 for pair in near):
         for pair in norms:
-            beside_layers = pair.checkpoint and any(
-                other.checkpoint and other.checkpoint_shape and len(other.checkpoint_shape) == 2 for other in near
-            )
-            if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)) and not beside_layers:
+            if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)):
                 yield pair.checkpoint
 
 

@@ -13,7 +13,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import regex
@@ -25,6 +25,8 @@ MAX_PATTERN = 500
 MAX_KEY = 4096
 MAX_REPEATS = 1000
 """How often `{n}` repeats may repeat in all: `regex` unrolls them when it compiles, before any time limit counts."""
+MOST_REMEMBERED = 10_000
+"""Numbers caught by a pattern of which it is remembered what they become."""
 MAX_DIGITS = 18
 """Digits of a number that can be computed with; longer ones are no block numbers."""
 
@@ -46,20 +48,43 @@ _OPERATIONS: dict[str, Callable[[int, int], int]] = {
     "%": operator.mod,
 }
 
-Rewrite = Callable[[str, float], str | None]
-"""From a key and the seconds that are left to its new name, or None where it does not apply."""
+
+class Rewrite(NamedTuple):
+    """A rule made ready: `apply` gives a key's new name, or None where the rule does not apply.
+
+    Every key that it can touch holds the text `holds`. `quick` says that no key can make it slow; where it is not, the
+    seconds that `apply` is given are its limit.
+    """
+
+    apply: Callable[[str, float], str | None]
+    holds: str = ""
+    quick: bool = True
+
+    def __call__(self, key: str, seconds: float) -> str | None:
+        """The new name of one key."""
+        return self.apply(key, seconds)
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """A compiled pattern, the names of its holes, and a text that every key holds in which it is found."""
+class Pattern(NamedTuple):
+    """A compiled pattern, the names of its holes, and a text that every key holds in which it is found.
+
+    Where every hole is followed by what it can't catch, nothing is tried twice: `quick`, and Python's own engine does.
+    """
 
     text: str
-    compiled: regex.Pattern[str]
+    compiled: re.Pattern[str] | regex.Pattern[str]
     holes: tuple[str, ...]
-    holds: str = ""
+    holds: str
+    quick: bool
+
+    def found_in(self, key: str, seconds: float) -> bool:
+        """Whether it is found in `key`; TimeoutError after so many seconds."""
+        if isinstance(self.compiled, re.Pattern):
+            return self.compiled.search(key) is not None
+        return self.compiled.search(key, timeout=seconds) is not None
 
 
+@lru_cache(maxsize=1 << 10)
 def compiled(text: str) -> Pattern:
     """Compile a pattern with holes.
 
@@ -92,7 +117,20 @@ def compiled(text: str) -> Pattern:
     front = "^" if at_start else "" if body.startswith(("_", "/")) else r"(?:^|(?<=[./]))"
     back = "$" if at_end else "" if body.endswith((".", "_", "/")) else r"(?=[./]|$)"
     holds = max((part for piece in pieces for part in piece.split("*")), key=len)
-    return Pattern(text, regex.compile(front + "".join(parts) + back), tuple(dict.fromkeys(holes)), holds)
+    quick = len(set(holes)) == len(holes) and _tries_nothing_twice(body, front)
+    engine = re.compile if quick else regex.compile
+    return Pattern(text, engine(front + "".join(parts) + back), tuple(dict.fromkeys(holes)), holds, quick)
+
+
+def _tries_nothing_twice(body: str, front: str) -> bool:
+    """Whether what stands behind each hole and star can't be caught by it, so that no engine goes back and forth."""
+    if "*" in body and not front:
+        return False
+    behind_holes = [body[found.end() :][:1] for found in _HOLE.finditer(body)]
+    behind_stars = [body[at + 1 : at + 2] for at, mark in enumerate(body) if mark == "*"]
+    return not any(mark.isdigit() or mark in ("{", "*") for mark in behind_holes if mark) and all(
+        mark in ("", ".", "/") for mark in behind_stars
+    )
 
 
 def _caught(hole: re.Match[str]) -> str:
@@ -123,18 +161,23 @@ def rename(pattern: str, replacement: str) -> Rewrite:
     """
     found = compiled(pattern)
     filled = _template(replacement, found)
+    engine = found.compiled
 
-    holds = found.holds
-
-    def rewrite(key: str, seconds: float) -> str | None:
-        if holds not in key:
-            return None
+    def quickly(key: str, _seconds: float) -> str | None:
         try:
-            return _substituted(found.compiled, filled, key, seconds)
+            renamed, count = engine.subn(filled, key)
+        except _NoSuchNumber:
+            return None
+        return renamed if count else None
+
+    def within(key: str, seconds: float) -> str | None:
+        assert isinstance(engine, regex.Pattern)
+        try:
+            return _substituted(engine, filled, key, seconds)
         except _NoSuchNumber:
             return None
 
-    return rewrite
+    return Rewrite(quickly if found.quick else within, found.holds, found.quick)
 
 
 class _NoSuchNumber(Exception):
@@ -183,32 +226,47 @@ def pieces_of(replacement: str, pattern: Pattern) -> list[str | Hole]:
     return pieces
 
 
-def _template(replacement: str, pattern: Pattern) -> Callable[[regex.Match[str]], str]:
+def _template(replacement: str, pattern: Pattern) -> Callable[[re.Match[str] | regex.Match[str]], str] | str:
+    """What is put in a match's place: a text that stands for itself, or a function of what was caught."""
     pieces = pieces_of(replacement, pattern)
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    if len(texts) == len(pieces):
+        return "".join(texts).replace("\\", "\\\\")
+    known: dict[tuple[str | None, ...], str] = {}
 
-    def filled(match: regex.Match[str]) -> str:
-        out = []
-        for piece in pieces:
-            if isinstance(piece, str):
-                out.append(piece)
-                continue
-            name, steps, letter = piece
-            caught = match[name]
-            is_letter = caught.isalpha()
-            if not steps and not letter and not is_letter:
-                out.append(caught)
-                continue
-            if len(caught) > MAX_DIGITS:
-                raise _NoSuchNumber
-            value = ord(caught.lower()) - ord("a") if is_letter else int(caught)
-            for op, amount in steps:
-                value = _OPERATIONS[op](value, amount)
-            if value < 0 or (letter and value >= 26):
-                raise _NoSuchNumber
-            out.append(chr(ord(letter) + value) if letter else str(value))
-        return "".join(out)
+    def filled(match: re.Match[str] | regex.Match[str]) -> str:
+        caught = match.groups()
+        text = known.get(caught)
+        if text is None:
+            text = _filled(pieces, match)
+            if len(known) < MOST_REMEMBERED:
+                known[caught] = text
+        return text
 
     return filled
+
+
+def _filled(pieces: list[str | Hole], match: re.Match[str] | regex.Match[str]) -> str:
+    out = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            out.append(piece)
+            continue
+        name, steps, letter = piece
+        caught = match[name]
+        is_letter = caught.isalpha()
+        if not steps and not letter and not is_letter:
+            out.append(caught)
+            continue
+        if len(caught) > MAX_DIGITS:
+            raise _NoSuchNumber
+        value = ord(caught.lower()) - ord("a") if is_letter else int(caught)
+        for op, amount in steps:
+            value = _OPERATIONS[op](value, amount)
+        if value < 0 or (letter and value >= 26):
+            raise _NoSuchNumber
+        out.append(chr(ord(letter) + value) if letter else str(value))
+    return "".join(out)
 
 
 def expression(pattern: str, replacement: str) -> Rewrite:
@@ -239,11 +297,14 @@ def expression(pattern: str, replacement: str) -> Rewrite:
     def rewrite(key: str, seconds: float) -> str | None:
         return _substituted(found, replacement, key, seconds)
 
-    return rewrite
+    return Rewrite(rewrite, "", False)
 
 
 def _substituted(
-    found: regex.Pattern[str], replacement: str | Callable[[regex.Match[str]], str], key: str, seconds: float
+    found: regex.Pattern[str],
+    replacement: str | Callable[[regex.Match[str]], str],
+    key: str,
+    seconds: float,
 ) -> str | None:
     try:
         renamed, count = found.subn(replacement, key, timeout=seconds)

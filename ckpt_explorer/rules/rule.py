@@ -91,12 +91,12 @@ def _strip_prefix(rule: Rule) -> Rewrite:
     def rewrite(key: str, _seconds: float) -> str | None:
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
-    return rewrite
+    return Rewrite(rewrite, prefix)
 
 
 def _add_prefix(rule: Rule) -> Rewrite:
     prefix = _needed(rule)
-    return lambda key, _seconds: prefix + key
+    return Rewrite(lambda key, _seconds: prefix + key)
 
 
 def _remove_segment(rule: Rule) -> Rewrite:
@@ -107,25 +107,31 @@ def _remove_segment(rule: Rule) -> Rewrite:
         shorter, count = found.subn("", key)
         return shorter if count and shorter else None
 
-    return rewrite
+    return Rewrite(rewrite, segment + ".")
 
 
 def _drop(rule: Rule) -> Rewrite:
     found = pattern.compiled(_needed(rule))
-    return lambda key, seconds: DROPPED if found.holds in key and found.compiled.search(key, timeout=seconds) else None
+    return Rewrite(
+        lambda key, seconds: DROPPED if found.found_in(key, seconds) else None,
+        found.holds,
+        found.quick,
+    )
 
 
 def _take_from(_rule: Rule) -> Rewrite:
-    return lambda _key, _seconds: None
+    return Rewrite(_left_alone)
+
+
+def _left_alone(_key: str, _seconds: float) -> None:
+    """What a rule makes of a key that is none of its business."""
 
 
 def _transform(rule: Rule) -> Rewrite:
     """Keys that it touches keep their name: what it does to the tensor is done when the tensor is read."""
     operation(rule.to)
     found = pattern.compiled(_needed(rule))
-    return lambda key, seconds: (
-        key if found.holds in key and found.compiled.search(key, timeout=seconds) is not None else None
-    )
+    return Rewrite(lambda key, seconds: key if found.found_in(key, seconds) else None, found.holds, found.quick)
 
 
 def _combine(rule: Rule) -> Rewrite:
@@ -139,14 +145,14 @@ def _combine(rule: Rule) -> Rewrite:
                 return key[: len(key) - len(end)] + rule.to
         return None
 
-    return rewrite
+    return Rewrite(rewrite)
 
 
 def _fill(rule: Rule) -> Rewrite:
     """It touches no key of the file: it is for keys of the network that the file has not."""
     filling(rule.to)
     pattern.compiled(_needed(rule))
-    return lambda _key, _seconds: None
+    return Rewrite(_left_alone)
 
 
 KINDS: dict[Kind, RuleKind] = {

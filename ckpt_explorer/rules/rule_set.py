@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckpt_explorer.errors import RuleCollision, RuleError
 from ckpt_explorer.rules.arithmetic import combination
-from ckpt_explorer.rules.pattern import MAX_KEY
+from ckpt_explorer.rules.pattern import MAX_KEY, Rewrite
 from ckpt_explorer.rules.rule import DROPPED, Rule, parse_rule, rule_from_json
 from ckpt_explorer.text import plural, visible
 
@@ -20,8 +20,7 @@ SECONDS = 1.0
 """How long one rule may take for all keys together: a regular expression can be made to take for ever."""
 
 
-@dataclass(frozen=True)
-class RenamedKey:
+class RenamedKey(NamedTuple):
     """A key as saved, its name behind the rules (None: left out), and the positions of the rules that touched it.
 
     `operand` says which part it is of a tensor that is combined of two: 0 or 1, and by which rule.
@@ -104,53 +103,34 @@ class RuleSet(Sequence[Rule]):
             RuleError: a rule is not valid, or takes too long; `position` says which.
             RuleCollision: two keys would get one name; the text names both, `position` the last rule that touched them.
         """
-        steps = self._steps()
-        left = dict.fromkeys(range(len(self.rules)), SECONDS)
-        counts = [0] * len(self.rules)
-        examples: list[tuple[str, str | None] | None] = [None] * len(self.rules)
-        rows: list[RenamedKey] = []
-        for key in keys:
-            name: str | None = key
-            touched: list[int] = []
-            operand: tuple[int, int] | None = None
-            for position, rewrite in steps:
-                started = time.perf_counter()
-                try:
-                    renamed = rewrite(name, left[position]) if name is not None else None
-                except RuleError as error:
-                    raise RuleError(str(error), position) from None
-                except TimeoutError:
-                    raise RuleError("The rule takes too long: make its pattern simpler.", position) from None
-                left[position] -= time.perf_counter() - started
-                if left[position] <= 0:
-                    raise RuleError("The rule takes too long: make its pattern simpler.", position)
-                kind = self.rules[position].kind
-                if renamed is None or (renamed == name and renamed is not DROPPED and kind != "transform"):
-                    continue
-                if kind == "combine" and name is not None:
-                    first = combination(self.rules[position].find).first
-                    operand = (position, 0 if name.endswith(first) else 1)
-                if renamed == "":
-                    raise RuleError(f"Rule {position + 1} would leave nothing of key {visible(key, 80)!r}.", position)
-                if len(renamed) > max(MAX_KEY, len(key)):
-                    raise RuleError(
-                        f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.", position
-                    )
-                after = None if renamed is DROPPED else renamed
-                counts[position] += 1
-                if examples[position] is None:
-                    examples[position] = (name or "", after)
-                touched.append(position)
-                name = after
-                if name is None:
-                    break
-            rows.append(RenamedKey(key, name, tuple(touched), operand))
+        columns, shown = self._applied(list(keys))
+        rows = columns.rows()
         if not collide:
             _refuse_collisions(rows)
-        shown = tuple(
-            Touched(count, *(example or (None, None))) for count, example in zip(counts, examples, strict=True)
-        )
-        return Renaming(tuple(rows), shown)
+        return Renaming(rows, shown)
+
+    def names(self, keys: Iterable[str]) -> list[str | None]:
+        """What `apply` makes of `keys`, the names alone and in their order; two keys may get one name.
+
+        Raises:
+            RuleError: a rule is not valid, or takes too long.
+        """
+        return self._applied(list(keys))[0].names
+
+    def _applied(self, keys: list[str]) -> tuple[_Columns, tuple[Touched, ...]]:
+        columns = _Columns(keys)
+        shown = [Touched(0)] * len(self.rules)
+        for position, rewrite in self._steps():
+            rule = self.rules[position]
+            try:
+                shown[position] = columns.rewritten(position, rewrite, rule.kind == "transform")
+            except RuleError as error:
+                raise RuleError(str(error), position) from None
+            except TimeoutError:
+                raise RuleError("The rule takes too long: make its pattern simpler.", position) from None
+            if rule.kind == "combine" and shown[position].count:
+                columns.note_operands(position, combination(rule.find).first)
+        return columns, tuple(shown)
 
     def trace(self, key: str) -> list[tuple[int, str, str | None]]:
         """The way of one key through the rules: position, name before, name after (None: left out), a row a rule."""
@@ -166,7 +146,7 @@ class RuleSet(Sequence[Rule]):
             name = renamed
         return way
 
-    def _steps(self) -> list[tuple[int, Callable[[str, float], str | None]]]:
+    def _steps(self) -> list[tuple[int, Rewrite]]:
         steps = []
         for position, rule in enumerate(self.rules):
             if not rule.enabled:
@@ -185,7 +165,82 @@ class RuleSet(Sequence[Rule]):
         return "\n".join(f"{rule}" if rule.enabled else f"# {rule}" for rule in self.rules)
 
 
-def _refuse_collisions(rows: list[RenamedKey]) -> None:
+class _Columns:
+    """Keys and what rules make of them, side by side: each rule goes over the names that it may touch, at once."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self.keys = keys
+        self.names: list[str | None] = [*keys]
+        self.live: Sequence[int] = range(len(keys))
+        self.touched: list[tuple[int, ...]] = [()] * len(keys)
+        self.before: list[tuple[int, str]] = []
+        self.operands: dict[int, tuple[int, int]] = {}
+
+    def rewritten(self, position: int, rewrite: Rewrite, keeps: bool) -> Touched:
+        """Apply one rule; `keeps` where a key that it touches has the name that it had.
+
+        Raises:
+            RuleError, TimeoutError: without a position.
+        """
+        names, holds, apply = self.names, rewrite.holds, rewrite.apply
+        hits = [at for at in self.live if holds in names[at]] if holds else self.live  # type: ignore[operator]
+        changed: list[tuple[int, str]] = []
+        dropped: set[int] = set()
+        left = SECONDS
+        for at in hits:
+            name: str = names[at]  # type: ignore[assignment]
+            if rewrite.quick:
+                renamed = apply(name, left)
+            else:
+                started = time.perf_counter()
+                renamed = apply(name, left)
+                left -= time.perf_counter() - started
+                if left <= 0:
+                    raise TimeoutError
+            if renamed is None or (renamed == name and not keeps and renamed is not DROPPED):
+                continue
+            changed.append((at, name))
+            if renamed is DROPPED:
+                dropped.add(at)
+                names[at] = None
+            elif len(renamed) > len(name) or not renamed:
+                names[at] = self._checked(at, renamed, position)
+            else:
+                names[at] = renamed
+        last = (position,)
+        touched = self.touched
+        for at, _ in changed:
+            touched[at] += last
+        if dropped:
+            self.live = [at for at in self.live if at not in dropped]
+        self.before = changed
+        return Touched(len(changed), changed[0][1], names[changed[0][0]]) if changed else Touched(0)
+
+    def _checked(self, at: int, renamed: str, position: int) -> str:
+        key = self.keys[at]
+        if not renamed:
+            raise RuleError(f"Rule {position + 1} would leave nothing of key {visible(key, 80)!r}.")
+        if len(renamed) > max(MAX_KEY, len(key)):
+            raise RuleError(f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.")
+        return renamed
+
+    def note_operands(self, position: int, first: str) -> None:
+        """Say of each key that the last rule touched which half of a combined tensor it is."""
+        for at, name in self.before:
+            self.operands[at] = (position, 0 if name.endswith(first) else 1)
+
+    def rows(self) -> tuple[RenamedKey, ...]:
+        """A row a key."""
+        if not self.operands:
+            return tuple(map(RenamedKey, self.keys, self.names, self.touched))
+        operands = map(self.operands.get, range(len(self.keys)))
+        return tuple(map(RenamedKey, self.keys, self.names, self.touched, operands))
+
+
+def _refuse_collisions(rows: Sequence[RenamedKey]) -> None:
+    given = [row.renamed for row in rows if row.renamed is not None]
+    if len(set(given)) == len(given):
+        return
     by_name: dict[tuple[str, int], RenamedKey] = {}
     collisions: list[tuple[RenamedKey, RenamedKey]] = []
     for row in rows:

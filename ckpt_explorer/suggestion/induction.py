@@ -85,10 +85,9 @@ def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
 def _fits(rules: tuple[Rule, ...], probes: Mapping[str, str]) -> bool:
     """Whether a list is right for a few of the keys: most wrong lists are wrong for some of them."""
     try:
-        rows = RuleSet(rules).apply(probes, collide=True).keys
+        return RuleSet(rules).names(probes) == list(probes.values())
     except RuleError:
         return False
-    return all(row.renamed == probes[row.key] for row in rows)
 
 
 def _length(rules: Sequence[Rule]) -> int:
@@ -103,18 +102,18 @@ def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], fore
     """
     for _ in range(3):
         try:
-            rows = rules.apply(keys, collide=True).keys
+            names = rules.names(keys)
         except RuleError:
             return Induced(rules, -1)
-        places = {row.renamed for row in rows if row.key in wanted}
+        places = {name for key, name in zip(keys, names, strict=True) if key in wanted}
         seen: set[str] = set()
         wrong: list[str] = []
-        for row in rows:
-            if row.renamed is None or row.key in wanted:
+        for key, name in zip(keys, names, strict=True):
+            if name is None or key in wanted:
                 continue
-            if row.renamed in places or row.renamed in seen:
-                wrong.append(row.key)
-            seen.add(row.renamed)
+            if name in places or name in seen:
+                wrong.append(key)
+            seen.add(name)
         if not wrong:
             break
         drops = tuple(drops_for(wrong, wanted)) if all(map(foreign, wrong)) else ()
@@ -123,7 +122,7 @@ def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], fore
             return Induced(rules, -1)
     else:
         return Induced(rules, -1)
-    produced = sum(row.renamed == wanted[row.key] for row in rows if row.key in wanted)
+    produced = sum(name == wanted[key] for key, name in zip(keys, names, strict=True) if key in wanted)
     return Induced(rules, produced)
 
 

@@ -114,7 +114,7 @@ def _without_copies(
         return rules
     copies = [key for key in state_dict if key.startswith(tuple(prefixes))]
     after = RuleSet((*rules, *drops))
-    if all(row.renamed is None for row in after.apply(copies, collide=True).keys):
+    if all(name is None for name in after.names(copies)):
         return after
     return RuleSet((*drops, *rules))
 

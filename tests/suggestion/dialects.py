@@ -59,10 +59,15 @@ def caffe(key: str, tree: Mapping[str, ModelTensor]) -> str:
     front = ("bn" if statistics else "scale") if part.norm else "res"
     if part.stage is None:
         return f"{front}_conv1.{part.leaf}" if part.norm else f"conv1.{part.leaf}"
-    many = f"layer{part.stage + 1}.6.conv1.weight" in tree
-    block = letters(part.block) if not many else "a" if part.block == 0 else f"b{part.block}"
+    block = _caffe_block(part, tree)
     branch = "branch1" if part.short else f"branch2{letters(part.at - 1)}"
     return f"{front}{part.stage + 2}{block}_{branch}.{part.leaf}"
+
+
+def _caffe_block(part: Part, tree: Mapping[str, ModelTensor]) -> str:
+    """The block by letter, or by number in a long stage: a, b1, b2, ..."""
+    many = f"layer{(part.stage or 0) + 1}.6.conv1.weight" in tree
+    return letters(part.block) if not many else "a" if part.block == 0 else f"b{part.block}"
 
 
 def norm_in_conv(key: str, _tree: Mapping[str, ModelTensor]) -> str:
@@ -139,7 +144,7 @@ def haiku(key: str, _tree: Mapping[str, ModelTensor]) -> str:
     return f"res_net50/~/block_group_{part.stage}/~/block_{part.block}/~/{layer}.{leaf}"
 
 
-def paddle(key: str, _tree: Mapping[str, ModelTensor]) -> str:
+def paddle(key: str, tree: Mapping[str, ModelTensor]) -> str:
     """`res2a_branch2a_weights`, `bn2a_branch2a_variance`: conv and norm under names of their own."""
     part = Part(key)
     words = {"weight": "scale", "bias": "offset", "running_mean": "mean", "running_var": "variance"}
@@ -149,7 +154,7 @@ def paddle(key: str, _tree: Mapping[str, ModelTensor]) -> str:
     if part.stage is None:
         return f"bn_conv1_{leaf}" if part.norm else f"conv1_{leaf}"
     branch = "branch1" if part.short else f"branch2{letters(part.at - 1)}"
-    return f"{'bn' if part.norm else 'res'}{part.stage + 2}{letters(part.block)}_{branch}_{leaf}"
+    return f"{'bn' if part.norm else 'res'}{part.stage + 2}{_caffe_block(part, tree)}_{branch}_{leaf}"
 
 
 def conv_module(key: str, _tree: Mapping[str, ModelTensor]) -> str:
@@ -197,7 +202,7 @@ def ordinals(key: str, _tree: Mapping[str, ModelTensor]) -> str:
     if part.stage is None:
         return f"entry.{kind}.{part.leaf}"
     layer = f"side_{kind}" if part.short else f"{words[part.at - 1]}_{kind}"
-    return f"{words[part.stage]}.block_{letters(part.block)}.{layer}.{part.leaf}"
+    return f"{words[part.stage]}.block_{letters(part.block) if part.block < 26 else part.block}.{layer}.{part.leaf}"
 
 
 def gluon(key: str, tree: Mapping[str, ModelTensor]) -> str:
