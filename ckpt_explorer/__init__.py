@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from ckpt_explorer.proposal import Proposal, propose
     from ckpt_explorer.reading import open_checkpoint
     from ckpt_explorer.rules import Rule, RuleSet, parse_rule, rules_from_json
-    from ckpt_explorer.suggestion import Candidate, identify, suggest, suggest_rules
+    from ckpt_explorer.suggestion import (
+        Candidate,
+        Offer,
+        PlaceCandidate,
+        candidates_for,
+        identify,
+        offers_for_pair,
+        suggest,
+        suggest_rules,
+    )
 
 _HOMES = {
     "alignment": ("Alignment", "KeyPair", "Status", "Verdict", "align"),
@@ -45,7 +54,16 @@ _HOMES = {
     "proposal": ("Proposal", "propose"),
     "reading": ("open_checkpoint",),
     "rules": ("Rule", "RuleSet", "parse_rule", "rules_from_json"),
-    "suggestion": ("Candidate", "identify", "suggest", "suggest_rules"),
+    "suggestion": (
+        "Candidate",
+        "Offer",
+        "PlaceCandidate",
+        "candidates_for",
+        "identify",
+        "offers_for_pair",
+        "suggest",
+        "suggest_rules",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -59,6 +77,8 @@ __all__ = [
     "KeyPair",
     "LoadReport",
     "LoadedModel",
+    "Offer",
+    "PlaceCandidate",
     "Proposal",
     "Rule",
     "RuleSet",
@@ -69,9 +89,11 @@ __all__ = [
     "align",
     "architecture",
     "available_devices",
+    "candidates_for",
     "check_values",
     "identify",
     "load",
+    "offers_for_pair",
     "open_checkpoint",
     "own_class",
     "parse_rule",

@@ -5,7 +5,7 @@ The pages and the command line begin with the same proposal, so that they give t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ckpt_explorer.alignment import Alignment, align
 from ckpt_explorer.architectures.architecture import Architecture
@@ -77,3 +77,11 @@ def propose(
     return Proposal(
         checkpoint, candidates, chosen, suggestion.alternatives, alignment, (*checkpoint.diagnoses, *found), drift
     )
+
+
+def with_rules(proposal: Proposal, rules: RuleSet) -> Proposal:
+    """The same proposal with other rules in force. Raises what `align` raises."""
+    alignment = align(proposal.checkpoint, proposal.architecture, rules)
+    found = diagnoses_of(proposal.checkpoint, alignment, proposal.candidates, proposal.alternatives)
+    diagnoses = (*proposal.checkpoint.diagnoses, *found)
+    return replace(proposal, alignment=alignment, diagnoses=diagnoses)

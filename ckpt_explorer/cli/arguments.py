@@ -104,6 +104,13 @@ def _target(command: argparse.ArgumentParser) -> None:
     rules = command.add_mutually_exclusive_group()
     rules.add_argument("--rules", metavar="RULES.json", help="use these rules, a JSON list or one rule a line")
     rules.add_argument("--no-suggest", action="store_true", help="use no rules at all")
+    command.add_argument(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="KEY=MODEL_KEY",
+        help="put this key of the file in this place of the network, and all keys like it, by further rules",
+    )
 
 
 def _inference(command: argparse.ArgumentParser) -> None:

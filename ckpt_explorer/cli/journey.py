@@ -8,10 +8,11 @@ from pathlib import Path
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import ArchitectureError, RuleError
-from ckpt_explorer.proposal import Proposal, propose, propose_architecture
+from ckpt_explorer.proposal import Proposal, propose, propose_architecture, with_rules
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.rules import RuleSet, rules_from_json
-from ckpt_explorer.suggestion import as_custom, identify
+from ckpt_explorer.suggestion import as_custom, identify, offers_for_pair
+from ckpt_explorer.suggestion.by_hand import no_offer_says
 from ckpt_explorer.text import visible
 
 
@@ -30,7 +31,29 @@ def proposed(arguments: Namespace) -> Proposal:
     if rules is not None and rules.taken_from is not None:
         checkpoint = checkpoint.select(rules.taken_from)
     architecture = given_architecture(arguments, checkpoint)
-    return propose(checkpoint, architecture=architecture, rules=rules, suggest_rules=not arguments.no_suggest)
+    proposal = propose(checkpoint, architecture=architecture, rules=rules, suggest_rules=not arguments.no_suggest)
+    for pair in arguments.pair:
+        proposal = _paired(proposal, pair)
+    return proposal
+
+
+def _paired(proposal: Proposal, pair: str) -> Proposal:
+    """The proposal with the rules that put a key of the file in a place of the network, as `--pair` says."""
+    alignment = proposal.alignment
+    halves = [(pair[:at], pair[at + 1 :]) for at, character in enumerate(pair) if character == "="]
+    known = [(ours, theirs) for ours, theirs in halves if ours in alignment.state_dict]
+    if not known:
+        raise RuleError(
+            f"{visible(pair, 120)!r} names no key of the file: write --pair KEY=MODEL_KEY with a key as saved."
+        )
+    found = next((row for row in known if row[1] in alignment.architecture.tree), None)
+    if found is None:
+        name, key = visible(alignment.architecture.name), visible(known[0][1], 120)
+        raise RuleError(f"{key!r} is no key of {name}: write --pair KEY=MODEL_KEY.")
+    offers = offers_for_pair(alignment, *found)
+    if not offers:
+        raise RuleError(no_offer_says(alignment, *found))
+    return with_rules(proposal, offers[0].rules)
 
 
 def given_rules(arguments: Namespace) -> RuleSet | None:

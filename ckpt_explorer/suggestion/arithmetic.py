@@ -24,8 +24,8 @@ WHY = {
 }
 """Why each operation is there, for the operations that are proposed by themselves; the others are for a person to choose."""
 
-_COMBINED = {("orig", "mask"): "{0} * {1}", ("g", "v"): "{0} * {1} / |{1}|"}
-_WHY_COMBINED = {
+COMBINED = {("orig", "mask"): "{0} * {1}", ("g", "v"): "{0} * {1} / |{1}|"}
+WHY_COMBINED = {
     ("orig", "mask"): "pruning keeps a tensor and its mask apart",
     ("g", "v"): "weight norm keeps length and direction apart",
 }
@@ -75,14 +75,14 @@ def combining(pairing: Pairing) -> Iterator[Rule]:
             halves.setdefault((pair.file.key[: -len(pair.file.leaf)], pair.role), {})[pair.operand] = pair
     seen: set[str] = set()
     for parts in halves.values():
-        for names, text in _COMBINED.items():
+        for names, text in COMBINED.items():
             if set(names) != set(parts):
                 continue
             ends = [parts[name].file.leaf.lstrip("._/") for name in names]
             find = text.format(*ends)
             if find not in seen:
                 seen.add(find)
-                why = _WHY_COMBINED[names]
+                why = WHY_COMBINED[names]
                 yield Rule("combine", find, parts[names[0]].model.leaf.lstrip("."), why=why)
 
 
