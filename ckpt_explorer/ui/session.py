@@ -106,6 +106,8 @@ class Session:
     `said` is what the last run said once, for a run that nobody asked for to say again.
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
     `rule_drafts` are the rules that are being typed, by the same key; `previewed` is what they would make of it.
+    `selected_row` are the checkpoint's key and the model's of the row that was selected in the key diff; `sought_rows`
+    counts the rows that were asked for elsewhere, and that the diff is to bring into sight.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
@@ -129,6 +131,8 @@ class Session:
     rule_drafts: dict[tuple[str, str], RuleDraft] = field(default_factory=dict)
     previewed: Aligned | None = None
     previewed_for: object = None
+    selected_row: tuple[str | None, str | None] | None = None
+    sought_rows: int = 0
     load_choice: LoadChoice = field(default_factory=LoadChoice)
     loaded: LoadedModel | None = None
     loaded_as: object = None
@@ -157,6 +161,7 @@ class Session:
         self.histories = {}
         self.suggestions = {}
         self.rule_drafts = {}
+        self.selected_row = None
         self.aligned = self.previewed = self.previewed_for = None
         self.drafts = {}
         self.steps = None
@@ -217,6 +222,11 @@ class Session:
             self.target = target
             self.drafts = {name: draft for name, draft in self.drafts.items() if not name.startswith("option-")}
             self.forget_loaded()
+
+    def select_row(self, checkpoint: str | None, model: str | None, seek: bool = False) -> None:
+        """Select the row of these keys in the key diff; with `seek`, bring it into sight there."""
+        self.selected_row = None if checkpoint is None and model is None else (checkpoint, model)
+        self.sought_rows += seek
 
     def set_pictures(self, images: dict[str, bytes]) -> None:
         """Make `images` the pictures; answers to others are out of date."""

@@ -5,7 +5,6 @@ Nothing here imports torch: the tests that show the app without it use a Tab too
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -103,18 +102,6 @@ class Tab:
     def open_example(self, example: str) -> Self:
         """Open a built-in example by its button."""
         return self.go("open").click(f"open-{example}")
-
-    def select_row(self, column: str, row: int) -> Self:
-        """Select a row of the table that has `column`."""
-        table = next(table for table in self.app.dataframe if column in table.value.columns)
-        states = self.app._tree.get_widget_states()
-        state = states.widgets.add()
-        state.id = table.proto.id
-        state.string_value = json.dumps({"selection": {"rows": [row], "columns": [], "cells": []}})
-        with patch.object(PagesManager, "__init__", _as_a_server_that_was_visited):
-            self.app._run(states)
-        assert not self.app.exception
-        return self
 
     # What a person sees
 

@@ -9,9 +9,9 @@ import pytest
 import streamlit
 from torch import Tensor
 
-from ckpt_explorer.alignment import Status
 from ckpt_explorer.rules import rules_from_json
 from tests.pages.conftest import saved
+from tests.pages.diff import Diff
 from tests.pages.tab import Tab
 
 STRIP, HEAD, SHORTCUT, NORM = SUGGESTED = [
@@ -20,13 +20,6 @@ STRIP, HEAD, SHORTCUT, NORM = SUGGESTED = [
     "rename 'shortcut.' -> 'downsample.'",
     "rename 'norm{n}.' -> 'bn{n}.'",
 ]
-
-
-def status_counts(tab: Tab) -> list[str]:
-    """The counts that filter, as they are written."""
-    return list(tab.app.pills(key="status-filter").formatted_values) or [
-        option.content for option in tab.app.pills(key="status-filter").proto.options
-    ]
 
 
 # The verdict
@@ -44,7 +37,7 @@ def test_the_renamed_example_is_complete_with_four_rules_each_with_its_count(ren
         "12 keys",
         "95 keys",
     ]
-    assert status_counts(renamed) == ["● 128 matched"]
+    assert Diff(renamed).counts == {"matched": 128}
     assert renamed.label("next") == "Load 128 tensors"
 
 
@@ -264,40 +257,63 @@ def test_a_wrong_rules_file_says_why_and_changes_nothing(renamed: Tab, data: byt
 # The keys
 
 
-def test_the_counts_filter_the_keys(tab: Tab) -> None:
-    tab.open_example("partial").go("align")
-    tab.app.pills(key="status-filter").set_value([Status.MISSING])
-    assert list(tab.run().table("checkpoint")["model"]) == ["classifier.weight", "classifier.bias"]
-    tab.app.pills(key="status-filter").set_value([Status.MISSING, Status.UNEXPECTED])
-    assert set(tab.run().table("checkpoint")["status"]) == {"− missing", "+ unexpected"}
-    tab.app.pills(key="status-filter").set_value([])
-    assert "● matched" in set(tab.run().table("checkpoint")["status"])
+def test_every_key_has_a_row_with_its_name_on_both_sides_and_the_rule_that_did_it(renamed: Tab) -> None:
+    row = Diff(renamed).row("layer1.0.bn1.weight")
+    assert (row.checkpoint, row.status, row.rule) == ("module.layer1.0.norm1.weight", "matched", 3)
+    assert row.shapes == ((16,), (16,)) and row.dtypes == ("float32", "float32")
 
 
-def test_a_search_finds_keys_by_all_of_its_words_under_old_and_new_name(renamed: Tab) -> None:
-    renamed.write("key-search", "LAYER2.0 norm1")
-    found = renamed.table("checkpoint")
-    assert len(found) == 5 and set(found["rule"]) == {"4"}
-    assert all(found["checkpoint"].str.startswith("module.layer2.0.norm1."))
-    assert list(renamed.write("key-search", "layer2.0 bn1").table("checkpoint")["checkpoint"]) == list(
-        found["checkpoint"]
-    )
+def test_a_key_without_a_place_is_shown_as_it_is_saved_and_as_it_was_renamed(renamed: Tab) -> None:
+    renamed.click("delete-0")
+    diff = Diff(renamed)
+    assert diff.counts == {"missing": 128, "unexpected": 128}
+    assert diff.row("module.layer1.0.norm1.weight").renamed == "module.layer1.0.bn1.weight"
+    assert diff.row("module.conv1.weight").renamed == "module.conv1.weight"
+    assert [row.model for row in diff.rows if row.harmless][:1] == ["bn1.num_batches_tracked"]
 
 
-def test_a_search_that_finds_nothing_says_so(renamed: Tab) -> None:
-    renamed.write("key-search", "transformer")
-    assert "No key has this status and these words." in renamed.says
-    assert not renamed.has_table("checkpoint")
-
-
-def test_a_selected_key_shows_its_way_through_the_rules(renamed: Tab) -> None:
-    row = list(renamed.table("checkpoint")["model"]).index("layer1.0.bn1.weight")
-    assert renamed.select_row("checkpoint", row).texts_in("mono-why")[0].split("\n") == [
-        "● matched",
-        "module.layer1.0.norm1.weight",
-        "  rule 1  →  layer1.0.norm1.weight",
-        "  rule 4  →  layer1.0.bn1.weight",
+def test_a_selected_row_says_its_way_through_the_rules(renamed: Tab) -> None:
+    Diff(renamed).select("module.layer1.0.norm1.weight", "layer1.0.bn1.weight")
+    details = Diff(renamed).light["details"]
+    assert details["way"] == [
+        [1, "module.layer1.0.norm1.weight", "layer1.0.norm1.weight"],
+        [4, "layer1.0.norm1.weight", "layer1.0.bn1.weight"],
     ]
+    assert renamed.session.selected_row == ("module.layer1.0.norm1.weight", "layer1.0.bn1.weight")
+
+
+def test_a_selected_missing_row_says_what_the_network_wants(tab: Tab) -> None:
+    tab.open_example("partial").go("align")
+    Diff(tab).select(None, "classifier.weight")
+    assert "no key of the file has this name after the rules" in Diff(tab).light["details"]["says"][0]
+
+
+def test_what_was_asked_of_another_network_is_left_alone(renamed: Tab) -> None:
+    Diff(renamed).ask(do="select", left=3, right=3, base="base:other")
+    assert renamed.session.selected_row is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"do": "select"},
+        {"do": "select", "left": "x", "right": 10**9},
+        {"do": "select", "left": True, "right": [1]},
+        {"do": 3},
+    ],
+)
+def test_what_no_grid_would_ask_changes_nothing(renamed: Tab, asked: dict[str, Any]) -> None:
+    assert Diff(renamed).ask(**asked).badge == "COMPLETE"
+    assert renamed.session.selected_row is None
+
+
+def test_what_the_browser_has_is_not_sent_again(renamed: Tab) -> None:
+    base, state = Diff(renamed).light["base"], Diff(renamed).light["state"]
+    renamed.tick("on-1", False)
+    assert Diff(renamed).light["base"] == base and Diff(renamed).light["state"] != state
+    renamed.tick("on-1", True)
+    assert Diff(renamed).light["state"] == state
 
 
 def test_the_next_step_leads_to_the_load_page(renamed: Tab) -> None:
@@ -307,4 +323,4 @@ def test_the_next_step_leads_to_the_load_page(renamed: Tab) -> None:
 def test_the_keys_are_those_of_the_file_that_was_opened_last(tab: Tab, small_weights: dict[str, Tensor]) -> None:
     tab.open("single.pth", saved(small_weights)).go("align")
     tab.open("half.pth", saved({key: row.half() for key, row in small_weights.items()})).go("align")
-    assert "float16" in set(tab.table("checkpoint")["dtype"])
+    assert Diff(tab).row("conv1.weight").dtypes == ("float16", "float32")

@@ -1,0 +1,28 @@
+"""The panel of the Align page: the verdict, the rules and the key diff, which an edit runs again and nothing else."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ckpt_explorer.ui import journey, key_diff, next_step, rule_editor, session, verdict
+
+
+@st.fragment
+def show() -> None:
+    """Verdict and next step above, rules at the left, the diff at the right.
+
+    Streamlit keeps a fragment's arguments for as long as it keeps the session, so it has none: the file must go when
+    its tab is closed.
+    """
+    here = session.current()
+    if here.checkpoint is None:
+        return
+    verdict.show(journey.aligned(here).alignment)
+    next_step.to_load(here)
+    with st.container(key="align-columns"):
+        left, right = st.columns([5, 11], gap="medium")
+        with left:
+            rule_editor.show(here, journey.aligned(here))
+        with right:
+            key_diff.show()
+    next_step.notes(here)
