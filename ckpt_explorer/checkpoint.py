@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from operator import attrgetter, mul
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CheckpointExplorerError, Diagnosis
@@ -18,16 +19,35 @@ if TYPE_CHECKING:
     from ckpt_explorer.reading.sources.source import Source
 
 
-class Storage(NamedTuple):
-    """A run of bytes in the file that one or more tensors are views of.
+class Span(NamedTuple):
+    """The bytes from `start` to before `stop` of a source."""
 
-    `read` returns those bytes as a view of the file, checked against the file's own checksum where it has one.
-    """
+    source: Source
+    start: int
+    stop: int
 
-    name: str
-    size: int
-    read: Callable[[], memoryview]
-    big_endian: bool = False
+
+class Storage(Protocol):
+    """A run of bytes in the file that one or more tensors are views of."""
+
+    @property
+    def name(self) -> str:
+        """What the file calls it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in it."""
+
+    @property
+    def big_endian(self) -> bool:
+        """Whether its numbers have their highest byte first."""
+
+    @property
+    def place(self) -> Span | None:
+        """The part of the file that `read` will look at, for fetching it before; None where that is not known."""
+
+    def read(self) -> memoryview:
+        """Its bytes as a view of the file, checked against the file's own checksum where it has one."""
 
 
 class TensorInfo(NamedTuple):
@@ -52,6 +72,9 @@ class TensorInfo(NamedTuple):
         if self.composed is not None:
             return sum(part.size for part in self.composed.parts)
         return self.elements * ITEM_BYTES[self.dtype]
+
+
+_SHAPE, _DTYPE, _COMPOSED = attrgetter("shape"), attrgetter("dtype"), attrgetter("composed")
 
 
 class Composed(NamedTuple):
@@ -90,14 +113,15 @@ class StateDict(Mapping[str, TensorInfo]):
     @property
     def elements(self) -> int:
         """Number of elements of all tensors together."""
-        return sum(info.elements for info in self.tensors.values())
+        return sum(map(prod, map(_SHAPE, self.tensors.values())))
 
     @property
     def size(self) -> int:
         """Bytes of all tensors together; shared storages count once a tensor."""
-        return sum(
-            info.size if info.composed else prod(info.shape) * ITEM_BYTES[info.dtype] for info in self.tensors.values()
-        )
+        infos = self.tensors.values()
+        if any(map(_COMPOSED, infos)):
+            return sum(info.size for info in infos)
+        return sum(map(mul, map(prod, map(_SHAPE, infos)), map(ITEM_BYTES.__getitem__, map(_DTYPE, infos))))
 
     def tensor(self, key: str) -> torch.Tensor:
         """Return the tensor under `key`, as a view of the file's bytes.

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ckpt_explorer.architectures import Architecture, architecture
 from ckpt_explorer.architectures.architecture import ModelTensor
-from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
+from ckpt_explorer.checkpoint import StateDict, TensorInfo
+from ckpt_explorer.reading.storages import MadeStorage
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -101,7 +102,7 @@ def described(tree: Mapping[str, ModelTensor | tuple[int, ...]], prefix: str = "
     infos = {}
     for key, wanted in tree.items():
         shape, dtype = (wanted.shape, wanted.dtype) if isinstance(wanted, ModelTensor) else (wanted, "float32")
-        infos[prefix + key] = TensorInfo(prefix + key, shape, dtype, _strides(shape), 0, Storage(key, 0, _no_bytes))
+        infos[prefix + key] = TensorInfo(prefix + key, shape, dtype, _strides(shape), 0, MadeStorage(key, 0, _no_bytes))
     return StateDict(path, infos)
 
 

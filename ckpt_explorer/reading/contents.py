@@ -29,6 +29,7 @@ MAX_VERSIONS = 3
 MAX_STATE_DICTS = 1000
 """Beyond so many, a file is a data set: what is left of it is counted."""
 
+_CLAIMS = frozenset(TENSOR_CLAIMS)
 _NO_MORE: tuple[str | None, Any, bool] = (None, None, False)
 
 TensorFacts = Callable[[dict[str, AnyTensorClaim]], dict[str, TensorInfo]]
@@ -99,16 +100,18 @@ class Contents:
         if optimizer is not None:
             self._optimizer(path or "(top)", optimizer)
             return
-        self._note_versions(path, node)
         tensors = _tensors_by_text(node)
-        kept = weights and not any(isinstance(key, Call) for key in node)
+        others = len(tensors) < len(node)
+        if others:
+            self._note_versions(path, node)
+        kept = weights and not (others and any(isinstance(key, Call) for key in node))
         if tensors and kept:
             self._take(path, tensors)
         elif tensors:
             self._count(path, tensors)
         if path and not tensors:
             self._note(path, "dict", plural(len(node), "entry", "entries"))
-        if len(tensors) < len(node):
+        if others:
             for key, value in node.items():
                 if type(value) not in TENSOR_CLAIMS:
                     name = _key_as_text(key)[:MAX_NAME]
@@ -176,7 +179,7 @@ class Contents:
         if len(self.state_dicts) >= MAX_STATE_DICTS:
             self._count(path, claims)
             return
-        found = StateDict(path, self.facts(claims))
+        found = StateDict(path, dict(self.facts(claims)))
         self.state_dicts.append(found)
         self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)
 
@@ -225,8 +228,13 @@ def _is_weights_without_names(node: list[Any] | tuple[Any, ...], at_the_top: boo
 
 
 def _tensors_by_text(node: dict[Any, Any]) -> dict[str, AnyTensorClaim]:
-    """The tensors of a mapping by how their keys read. Two keys that read the same (`1` and `"1"`) are told apart."""
+    """The tensors of a mapping by how their keys read. Two keys that read the same (`1` and `"1"`) are told apart.
+
+    Of a mapping from texts to tensors and nothing else, it is that mapping itself.
+    """
     if set(map(type, node)) == {str}:
+        if set(map(type, node.values())) <= _CLAIMS:
+            return node
         return {key: value for key, value in node.items() if type(value) in TENSOR_CLAIMS}
     found: dict[str, AnyTensorClaim] = {}
     for key, value in node.items():

@@ -192,8 +192,7 @@ def _open_zip(source: Source, wanted: Wanted) -> Checkpoint:
     names = directory.records
     if pickle is not None:
         top = pickle.name.removesuffix("data.pkl")
-        code = f"{top}code/"
-        if f"{top}constants.pkl" in names or any(name.startswith(code) for name in names):
+        if f"{top}constants.pkl" in names or names.any_begins(f"{top}code/"):
             return from_pickled(source, "TorchScript", read_torchscript(source, directory, top))
         file = read_torch_records(directory, pickle, broken)
         opened = from_pickled(source, "torch zip", file)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
-from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.formats.distributed_chunks import chunk_claim, item_of
@@ -30,6 +29,7 @@ from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, Composed
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.folder import Folder
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.storages import MadeStorage
 from ckpt_explorer.text import bytes_as_text, listed, plural, shape_as_text, visible
 
 MAX_METADATA_OPCODES = 9_000_000
@@ -105,7 +105,7 @@ class _Made:
     def _tensor(self, name: str, entry: TensorEntry) -> AnyTensorClaim:
         shape, stride = entry.shape, strides(entry.shape, False)
         if 0 in shape:
-            return TensorClaim(Storage(name, 0, _nothing), 0, shape, stride, entry.dtype)
+            return TensorClaim(MadeStorage(name, 0, _nothing), 0, shape, stride, entry.dtype)
         chunks = [chunk for chunk in dict.fromkeys(entry.chunks) if 0 not in chunk.shape]
         filled = fill(chunks, shape)
         if not filled:

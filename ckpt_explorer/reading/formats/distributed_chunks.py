@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from ckpt_explorer.checkpoint import Storage, TensorInfo
+from ckpt_explorer.checkpoint import Span, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.formats.distributed_metadata import Place
 from ckpt_explorer.reading.formats.inner_files import ZIP
@@ -18,6 +18,7 @@ from ckpt_explorer.reading.pickles.claims import tensor_infos
 from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, TensorClaim
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.storages import MadeStorage
 from ckpt_explorer.text import shape_as_text, visible
 
 
@@ -32,7 +33,8 @@ def item_of(file: Source, place: Place, name: str) -> Source:
 def chunk_claim(item: Source, name: str, shape: tuple[int, ...], stride: tuple[int, ...], dtype: str) -> TensorClaim:
     """The claim of a chunk whose elements lie one behind the other as `stride` says. `item` is opened when they are
     first read, and held to what is said of it here."""
-    storage = Storage(name, prod(shape) * ITEM_BYTES[dtype], _Chunk(item, name, shape, stride, dtype).read)
+    read = _Chunk(item, name, shape, stride, dtype).read
+    storage = MadeStorage(name, prod(shape) * ITEM_BYTES[dtype], read, at=Span(item, 0, item.size))
     return TensorClaim(storage, 0, shape, stride, dtype)
 
 

@@ -27,6 +27,7 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
+from ckpt_explorer.reading.storages import MadeStorage
 from ckpt_explorer.text import visible
 
 MAX_TABLE = 64 << 20
@@ -134,7 +135,14 @@ class _Exported:
         if dtype is None:
             raise damaged(self.source, f"{visible(key)!r} has elements of a type that PyTorch does not have")
         storage = self._storages.setdefault(
-            record.name, Storage(record.name, record.size, partial(self.directory.read, record), big_endian)
+            record.name,
+            MadeStorage(
+                record.name,
+                record.size,
+                partial(self.directory.read, record),
+                big_endian,
+                self.directory.place(record),
+            ),
         )
         return TensorClaim(storage, offset, shape, stride, dtype)
 

@@ -16,7 +16,6 @@ from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
-from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint
 from ckpt_explorer.reading.formats.plain_pickle import NestedFiles, read_plain_pickle
@@ -29,6 +28,7 @@ from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.records import STORED, Record
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
+from ckpt_explorer.reading.storages import MadeStorage
 from ckpt_explorer.text import bytes_as_text, plural, visible
 
 MAGIC = b"\x93NUMPY"
@@ -153,7 +153,7 @@ def _described(
         )
     read = partial(part, header.end, header.end + count * width)
     if dtype:
-        storage = Storage("array", count * width, read, order == ">")
+        storage = MadeStorage("array", count * width, read, order == ">")
         return TensorClaim(storage, 0, header.shape, strides(header.shape, header.fortran), dtype), {}
     if kind in _CODECS and width and count * width <= MAX_TEXT:
         return _texts(bytes(read()), header, _CODECS[kind][order == ">"], width), {}

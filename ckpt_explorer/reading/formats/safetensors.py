@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
-from functools import partial
 from typing import Any, NamedTuple
 
-from ckpt_explorer.checkpoint import StateDict, Storage, TensorInfo
+from ckpt_explorer.checkpoint import StateDict, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.storages import FileStorage
 from ckpt_explorer.text import bytes_as_text, visible
 
 MAX_HEADER = 100_000_000
@@ -147,7 +147,7 @@ def _tensor(source: Source, key: str, row: Any, body: int) -> tuple[TensorInfo, 
             source,
             f"tensor {shown!r} needs {bytes_as_text(elements * ITEM_BYTES[name])} for its shape, and its place has {end - start:,} bytes",
         )
-    storage = Storage(key, end - start, partial(source.view, body + start, body + end))
+    storage = FileStorage(key, source, body + start, body + end)
     return TensorInfo(key, tuple(shape), name, stride, 0, storage), start, end
 
 

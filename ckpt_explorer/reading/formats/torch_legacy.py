@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.checkpoint import Span, Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.described import Call, Global, PersistentLoad
@@ -19,9 +19,12 @@ from ckpt_explorer.reading.pickles.pickled import PickledFile, walk_at
 from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.storages import FileStorage, MadeStorage
 from ckpt_explorer.text import bytes_as_text, visible
 
 PROTOCOL_VERSION = 1001
+_COUNT = struct.Struct("<q")
+"""In front of each storage: how many elements it has."""
 
 
 def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
@@ -66,26 +69,35 @@ def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
     places = _storage_places(source, keys, noted_claims, position, salvage)
     big_endian = isinstance(system, dict) and system.get("little_endian") is False
 
-    def find_storages(claims: Sequence[StorageClaim]) -> list[Storage]:
+    def find_storages(claims: Sequence[StorageClaim]) -> Sequence[Storage]:
         missing = next((claim for claim in claims if claim.key not in places), None)
         if missing is not None:
             raise unknown_storage(source, missing.key)
         parts = [(claim.key, *places[claim.key]) for claim in claims]
-        return [Storage(key, size, partial(_read, source, key, start, size), big_endian) for key, start, size in parts]
+        if source.step is None:
+            return [FileStorage(key, source, start, start + size, big_endian) for key, start, size in parts]
+        return [
+            MadeStorage(
+                key,
+                size,
+                partial(_counted, source, key, start, size),
+                big_endian,
+                Span(source, start - _COUNT.size, start + size),
+            )
+            for key, start, size in parts
+        ]
 
     here = frozenset(places) if len(places) < len(keys) else None
     return PickledFile(root, names, find_storages, "torch.save before PyTorch 1.6 (legacy)", here=here)
 
 
-def _read(source: Source, key: str, start: int, size: int) -> memoryview:
-    """A storage's bytes; where its count was not looked at when the file was opened, it is now."""
-    if source.step is None:
-        return source.view(start, start + size)
-    counted = source.view(start - 8, start + size)
-    count = struct.unpack("<q", counted[:8])[0]
+def _counted(source: Source, key: str, start: int, size: int) -> memoryview:
+    """A storage's bytes, where its count was not looked at when the file was opened."""
+    counted = source.view(start - _COUNT.size, start + size)
+    (count,) = _COUNT.unpack_from(counted)
     if count < 0 or (count == 0) != (size == 0) or (count and size % count):
         raise damaged(source, f"storage {visible(key)!r} has {count:,} elements, which its tensors do not expect")
-    return counted[8:]
+    return counted[_COUNT.size :]
 
 
 def _storage_places(
@@ -110,7 +122,7 @@ def _storage_places(
             raise cut_short(source, f"{len(keys) - index:,} of {len(keys):,} storages are missing")
         # Behind a network, one small request a storage would take minutes: its count is checked when it is read.
         local = source.step is None
-        count = struct.unpack("<q", source.view(position, position + 8))[0] if local else claim.elements
+        count = _COUNT.unpack(source.view(position, position + 8))[0] if local else claim.elements
         position += 8
         size = count * ITEM_BYTES[claim.dtype]
         if count < 0 or count != claim.elements:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from ckpt_explorer.checkpoint import Storage
@@ -23,6 +22,7 @@ from ckpt_explorer.reading.pickles.torch_objects import MAX_DIMENSIONS, StorageC
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.folder import Folder
 from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.storages import FileStorage
 from ckpt_explorer.text import bytes_as_text, visible
 
 MAX_NAME_DIGITS = 32
@@ -84,8 +84,8 @@ class _TorchTar:
                     f"storage {key} should have {elements:,} elements, and {bytes_as_text(reader.source.size - start)} are left",
                 )
             reader.position += size
-            read = partial(reader.source.view, start, start + size)
-            self.places[key] = _Place(Storage(str(key), size, read, big_endian), dtype, 0, elements)
+            storage = FileStorage(str(key), reader.source, start, start + size, big_endian)
+            self.places[key] = _Place(storage, dtype, 0, elements)
         views = reader.described()
         for view in views if isinstance(views, list) else ():
             self._add_view(reader.source, view)
@@ -117,7 +117,7 @@ class _TorchTar:
 
     def _place(self, source: Source, key: Any) -> _Place:
         if key is None:
-            return _Place(Storage("none", 0, partial(source.view, 0, 0)), "float32", 0, 0)
+            return _Place(FileStorage("none", source, 0, 0), "float32", 0, 0)
         found = self.places.get(key) if type(key) is int else None
         if found is None:
             raise unknown_storage(source, visible(str(key), MAX_NAME_DIGITS))

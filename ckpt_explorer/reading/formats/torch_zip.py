@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
-from operator import attrgetter, mul
-from typing import NamedTuple
+from operator import le, mul
 
-from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.pickles.claims import unknown_storage
@@ -20,27 +18,13 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import STORED, Record, Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
+from ckpt_explorer.reading.storages import RecordStorage, as_record_storage
 from ckpt_explorer.text import listed, visible
 
 MAX_PICKLE = 512 << 20
 MAX_UNPACKED_PICKLE = 64 << 20
 SMALL_PICKLE = 8 << 20
 """Below this many bytes a copy is made, which is walked faster than a view of the file."""
-
-
-class _BytesOf(NamedTuple):
-    """The first bytes of a record, read when it is called. (A `partial` takes twice the memory, for each tensor.)"""
-
-    directory: Records
-    record: Record
-    size: int
-
-    def __call__(self) -> memoryview:
-        return self.directory.first_bytes(self.record, self.size)
-
-
-_as_storage: Callable[[tuple[object, ...]], Storage] = partial(tuple.__new__, Storage)
-_as_bytes_of: Callable[[tuple[object, ...]], _BytesOf] = partial(tuple.__new__, _BytesOf)
 
 
 def read_torch_zip(source: Source) -> PickledFile:
@@ -77,22 +61,24 @@ def read_torch_records(records: Records, record: Record, salvage: bool = False) 
     return PickledFile(walked.root, walked.globals, find_storages, _writer(records, top), records=records, here=here)
 
 
-def storages_in(directory: Records, folder: str, big_endian: bool, claims: Sequence[StorageClaim]) -> list[Storage]:
+def storages_in(
+    records: Records, folder: str, big_endian: bool, claims: Sequence[StorageClaim]
+) -> Sequence[RecordStorage]:
     """The records in `folder` that `claims` name, each checked to be as large as claimed."""
     keys, dtypes, elements, _ = zip(*claims, strict=True)
-    found = [directory.records.get(folder + key) for key in keys]
+    found = records.records.rows_of(map(folder.__add__, keys))
     sizes = list(map(mul, elements, map(ITEM_BYTES.__getitem__, dtypes)))
-    for key, record, claimed in zip(keys, found, sizes, strict=True):
-        if record is None:
-            raise unknown_storage(directory.source, key)
-        if not 0 <= claimed <= record.size:
-            raise damaged(
-                directory.source,
-                f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {record.size:,}",
-            )
-    names = map(attrgetter("name"), found)
-    reads = map(_as_bytes_of, zip(repeat(directory), found, sizes, strict=False))
-    return list(map(_as_storage, zip(names, sizes, reads, repeat(big_endian), strict=False)))
+    if None in found:
+        raise unknown_storage(records.source, keys[found.index(None)])
+    rows: list[int] = found  # type: ignore[assignment]
+    there = records.records.sizes_of(rows)
+    if min(sizes) < 0 or not all(map(le, sizes, there)):
+        key, claimed, size = next(row for row in zip(keys, sizes, there, strict=True) if not 0 <= row[1] <= row[2])
+        raise damaged(
+            records.source,
+            f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {size:,}",
+        )
+    return list(map(as_record_storage, zip(repeat(records), rows, sizes, repeat(big_endian), strict=False)))
 
 
 def pickle_record(records: Records) -> Record | None:
@@ -101,8 +87,8 @@ def pickle_record(records: Records) -> Record | None:
     Raises:
         CorruptCheckpoint: it has several.
     """
-    names = [name for name in records.records if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))]
-    names = [name for name in names if not name.startswith("__MACOSX/")]
+    names = [name for name in records.records if name.endswith("data.pkl") and not name.startswith("__MACOSX/")]
+    names = [name for name in names if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))]
     if not names:
         return None
     depth = min(len(re.findall(r"[/\\]", name)) for name in names)
@@ -117,7 +103,7 @@ def was_packed_by_hand(records: Records, record: Record) -> bool:
     top = record.name.removesuffix("data.pkl")
     if f"{top}version" not in records.records:
         return True
-    if set(map(attrgetter("method"), records.records.values())) == {STORED}:
+    if records.records.nothing_packed:
         return False
     return any(row.method != STORED for name, row in records.records.items() if name.startswith(top))
 

@@ -24,6 +24,7 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
+from ckpt_explorer.reading.storages import MadeStorage
 from ckpt_explorer.text import visible
 
 MAX_JSON = 64 << 20
@@ -97,7 +98,8 @@ class _Json:
         if record is None or dtype not in _DATA_TYPES or min((offset, *shape, *stride)) < 0:
             raise damaged(self.source, f"a tensor of its table (record {visible(str(key))!r}) is none")
         storage = self._storages.setdefault(
-            record.name, Storage(record.name, record.size, partial(self.records.read, record))
+            record.name,
+            MadeStorage(record.name, record.size, partial(self.records.read, record), at=self.records.place(record)),
         )
         return TensorClaim(storage, offset, shape, stride, _DATA_TYPES[dtype])
 

@@ -13,10 +13,10 @@ import re
 import struct
 from typing import Any
 
-from ckpt_explorer.checkpoint import Storage
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.described import Call, Global
 from ckpt_explorer.reading.pickles.torch_objects import MAX_DIMENSIONS, ComposedClaim, TensorClaim
+from ckpt_explorer.reading.storages import MadeStorage
 
 MAX_VISITS = 500_000
 
@@ -118,7 +118,7 @@ def array_claim(data: memoryview, code: str, shape: Any, fortran: bool, big_endi
     if not all(type(side) is int and side >= 0 for side in shape):
         return None
     dtype = DTYPES[code]
-    storage = Storage("array", len(data), lambda: data, big_endian)
+    storage = MadeStorage("array", len(data), lambda: data, big_endian)
     return TensorClaim(storage, 0, shape, strides(shape, fortran), dtype)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ckpt_explorer.checkpoint import Storage
+from ckpt_explorer.checkpoint import Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
 
@@ -64,8 +64,9 @@ class ComposedClaim(NamedTuple):
     detail: Any = None
 
 
-AnyTensorClaim = TensorClaim | ComposedClaim
-TENSOR_CLAIMS = (TensorClaim, ComposedClaim)
+AnyTensorClaim = TensorClaim | ComposedClaim | TensorInfo
+TENSOR_CLAIMS = (TensorClaim, ComposedClaim, TensorInfo)
+"""What stands for a tensor among the objects of a file: a claim, and once it was looked at, the fact in its place."""
 
 
 def storage_claim(identity: Any) -> StorageClaim | Call:

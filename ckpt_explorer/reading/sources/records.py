@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from ckpt_explorer.checkpoint import Span
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.folder import Folder
+from ckpt_explorer.reading.sources.record_table import DEFLATED, STORED, Record, RecordTable
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
-STORED, DEFLATED = 0, 8
-
-
-class Record(NamedTuple):
-    """One part: of an archive as its directory claims it, with sizes in bytes; a stored CRC of 0 was not computed."""
-
-    name: str
-    method: int
-    flags: int
-    crc: int
-    packed: int
-    size: int
-    header: int
+__all__ = ["DEFLATED", "STORED", "FolderRecords", "Record", "RecordTable", "Records"]
 
 
 class Records(Protocol):
     """What the readers of archives ask for."""
 
     source: Source
-    records: dict[str, Record]
+    records: RecordTable
 
     def read(self, record: Record, limit: int | None = None) -> memoryview:
         """The bytes of a record, checked; `limit` bytes at most."""
 
     def first_bytes(self, record: Record, count: int) -> memoryview:
         """The first `count` bytes of a record, checked like all of them."""
+
+    def place(self, record: Record) -> Span:
+        """Where the bytes of a record lie, and what has to be read to check them."""
 
 
 class FolderRecords:
@@ -43,7 +36,7 @@ class FolderRecords:
     def __init__(self, folder: Folder, source: Source) -> None:
         self.folder = folder
         self.source = source
-        self.records = {name: self._record(name) for name in folder}
+        self.records = RecordTable(map(self._record, folder))
 
     def _record(self, name: str) -> Record:
         size = self.folder.open(name).size
@@ -61,3 +54,7 @@ class FolderRecords:
     def first_bytes(self, record: Record, count: int) -> memoryview:
         """The first `count` bytes of a file."""
         return self.folder.open(record.name).view(0, count)
+
+    def place(self, record: Record) -> Span:
+        """All of a file."""
+        return Span(self.folder.open(record.name), 0, record.size)

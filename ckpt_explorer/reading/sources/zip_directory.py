@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from itertools import repeat
+from operator import add
+from typing import NamedTuple
 
+from ckpt_explorer.checkpoint import Span
 from ckpt_explorer.reading.refusals import cut_short, damaged, wrong_checksum
-from ckpt_explorer.reading.sources.records import DEFLATED, STORED, Record
+from ckpt_explorer.reading.sources.record_table import DEFLATED, STORED, Record, RecordTable
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_CENTRAL = struct.Struct("<4s4x2H4x3I3H8xI")
-"""Magic, flags, method, CRC, packed size, size, lengths of name, extra and note, position of the local header."""
+_ROW, _ROW_SIZE = "<8x2H4x3I14xI", 46
+"""Flags, method, CRC, packed size, size, and position of the local header; name, extra and note follow."""
+_MAGIC = b"PK\x01\x02"
+_SIZES, _SIZES_AT = struct.Struct("<3H"), 28
+"""The lengths of name, extra and note, in a row."""
 _LARGE = 0xFFFFFFFF
 """In place of a size that stands in the zip64 extra field."""
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -28,9 +34,10 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 MAX_ENTRIES = 1_000_000
 MAX_RATIO = 1040
 """Deflate can't shrink more than 1032 times; a larger claim is a lie."""
-
-
-_as_record: Callable[[tuple[object, ...]], Record] = partial(tuple.__new__, Record)
+MAX_RUN = 4096
+"""Records whose columns are taken at once."""
+MOST_PADDING = 8192
+"""Bytes that a writer may put between the header of a record and its content, so that this begins at a multiple."""
 
 
 class ZipDirectory:
@@ -41,32 +48,24 @@ class ZipDirectory:
         self.records = self._read(source)
         self._checked: set[str] = set()
 
-    def _read(self, source: Source) -> dict[str, Record]:
+    def _read(self, source: Source) -> RecordTable:
         start, size, count = _directory_position(source)
-        unpack, as_record = _CENTRAL.unpack_from, _as_record
-        if count > MAX_ENTRIES or count * _CENTRAL.size > size:
+        if count > MAX_ENTRIES or count * _ROW_SIZE > size:
             raise damaged(source, f"its directory claims {count:,} records in {bytes_as_text(size)}")
         raw, position = bytes(source.view(start, start + size)), 0
         source.forget(start, start + size)
-        records: dict[str, Record] = {}
-        for _ in range(count):
-            if position + _CENTRAL.size > size:
-                raise damaged(source, "its directory breaks off")
-            magic, flags, method, crc, packed, full, name_size, extra_size, note_size, header = unpack(raw, position)
-            name_end = position + 46 + name_size
-            name = raw[position + 46 : name_end].decode("utf-8", "replace")
-            position = name_end + extra_size + note_size
-            if magic != b"PK\x01\x02" or position > size:
-                raise damaged(source, "its directory is not one")
-            if packed == _LARGE or full == _LARGE or header == _LARGE:
-                extra = raw[name_end : name_end + extra_size]
-                full, packed, header = _zip64_sizes(source, name, extra, full, packed, header)
-            if header + 30 + name_size + packed > start:
-                raise damaged(source, f"record {visible(name)!r} would reach beyond the end of the data")
-            if name in records:
-                raise damaged(source, f"two records have the name {visible(name)!r}")
-            records[name] = as_record((name, method, flags, crc, packed, full, header))
-        return records
+        table = RecordTable()
+        length = 1
+        while len(table) < count:
+            run = _run(source, raw, position, min(length, count - len(table)))
+            names, columns = _columns(source, raw, run)
+            _check_bounds(source, start, names, columns, run.name_size)
+            table.add(names, *columns)
+            length = min(2 * length, MAX_RUN) if run.rows == length else 1
+            position = run.stop
+        if table.twice is not None:
+            raise damaged(source, f"two records have the name {visible(table.twice)!r}")
+        return table
 
     def read(self, record: Record, limit: int | None = None) -> memoryview:
         """The bytes of a record, checked: its local header agrees with the directory, and its CRC is the stored one.
@@ -112,6 +111,11 @@ class ZipDirectory:
         """The first `count` bytes of a record, checked like all of them."""
         return self.read(record)[:count]
 
+    def place(self, record: Record) -> Span:
+        """Where a record lies, with its header; how much of that is padding, only the header itself tells."""
+        stop = record.header + _LOCAL.size + len(record.name.encode()) + MOST_PADDING + record.packed
+        return Span(self.source, record.header, min(stop, self.source.size))
+
     def _unpacked(self, record: Record, packed: memoryview) -> memoryview:
         name = visible(record.name)
         if record.method == STORED:
@@ -133,6 +137,60 @@ class ZipDirectory:
         if len(content) != record.size:
             raise damaged(self.source, f"record {name!r} is not the {bytes_as_text(record.size)} that it claims")
         return memoryview(content)
+
+
+class _Run(NamedTuple):
+    """Rows of the directory whose parts are of equal size: `rows` of them from byte `start` to `stop`."""
+
+    start: int
+    stop: int
+    rows: int
+    name_size: int
+    extra_size: int
+    note_size: int
+
+
+Columns = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
+"""Methods, flags, checksums, packed sizes, sizes, and positions of the local headers."""
+
+
+def _run(source: Source, raw: bytes, start: int, most: int) -> _Run:
+    """The rows from byte `start` on that are laid out like the first one, `most` at most.
+
+    One row at a time takes four times as long; and the names that torch gives to records are as long as their numbers.
+    """
+    if start + _ROW_SIZE > len(raw):
+        raise damaged(source, "its directory breaks off")
+    name_size, extra_size, note_size = _SIZES.unpack_from(raw, start + _SIZES_AT)
+    step = _ROW_SIZE + name_size + extra_size + note_size
+    most = min(most, (len(raw) - start) // step)
+    if raw[start : start + 4] != _MAGIC or not most:
+        raise damaged(source, "its directory is not one")
+    for offset in (*range(4), *range(_SIZES_AT, _SIZES_AT + _SIZES.size)) if most > 1 else ():
+        column = raw[start + offset : start + most * step : step]
+        most -= len(column.lstrip(column[:1]))
+    return _Run(start, start + most * step, most, name_size, extra_size, note_size)
+
+
+def _columns(source: Source, raw: bytes, run: _Run) -> tuple[list[str], Columns]:
+    """The names and the numbers of a run."""
+    row = struct.Struct(f"{_ROW}{run.name_size}s{run.extra_size}s{run.note_size}x")
+    rows = row.iter_unpack(memoryview(raw)[run.start : run.stop])
+    flags, methods, crcs, packed, sizes, headers, names, extras = zip(*rows, strict=True)
+    texts = list(map(str, names, repeat("utf-8"), repeat("replace")))
+    if max(map(max, (packed, sizes, headers))) == _LARGE:
+        numbers = map(_whole_sizes, repeat(source), texts, extras, sizes, packed, headers)
+        sizes, packed, headers = zip(*numbers, strict=True)
+    return texts, (methods, flags, crcs, packed, sizes, headers)
+
+
+def _check_bounds(source: Source, start: int, names: list[str], columns: Columns, name_size: int) -> None:
+    """Refuse the archive where a record would reach into its directory, which begins at byte `start`."""
+    *_, packed, _, headers = columns
+    ends = list(map(add, headers, packed))
+    if max(ends) + _LOCAL.size + name_size > start:
+        name = names[ends.index(max(ends))]
+        raise damaged(source, f"record {visible(name)!r} would reach beyond the end of the data")
 
 
 def _directory_position(source: Source) -> tuple[int, int, int]:
@@ -158,19 +216,22 @@ def _directory_position(source: Source) -> tuple[int, int, int]:
     return start, size, count
 
 
-def _zip64_sizes(source: Source, name: str, extra: bytes, full: int, packed: int, header: int) -> tuple[int, int, int]:
+def _whole_sizes(source: Source, name: str, extra: bytes, size: int, packed: int, header: int) -> tuple[int, int, int]:
+    """Size, packed size and position of the header, those from the zip64 extra field that do not fit in four bytes."""
+    wanted = [value == _LARGE for value in (size, packed, header)]
+    if not any(wanted):
+        return size, packed, header
     position = 0
     while position + 4 <= len(extra):
-        tag, size = struct.unpack_from("<2H", extra, position)
+        tag, length = struct.unpack_from("<2H", extra, position)
         if tag == 1:
-            field = extra[position + 4 : position + 4 + size]
-            wanted = [value == 0xFFFFFFFF for value in (full, packed, header)]
+            field = extra[position + 4 : position + 4 + length]
             if len(field) < 8 * sum(wanted):
                 break
             values = iter(struct.unpack_from(f"<{sum(wanted)}Q", field))
-            full, packed, header = (
-                next(values) if large else value for large, value in zip(wanted, (full, packed, header), strict=True)
+            size, packed, header = (
+                next(values) if large else value for large, value in zip(wanted, (size, packed, header), strict=True)
             )
-            return full, packed, header
-        position += 4 + size
+            return size, packed, header
+        position += 4 + length
     raise damaged(source, f"the sizes of record {visible(name)!r} are missing")

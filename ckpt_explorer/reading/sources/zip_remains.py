@@ -13,7 +13,7 @@ import struct
 import zlib
 
 from ckpt_explorer.reading.refusals import cut_short
-from ckpt_explorer.reading.sources.records import STORED, Record
+from ckpt_explorer.reading.sources.record_table import STORED, Record, RecordTable
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
 
@@ -31,7 +31,7 @@ class ZipRemains(ZipDirectory):
     Every one of them was found with its checksum, so what is listed is what was written.
     """
 
-    def _read(self, source: Source) -> dict[str, Record]:
+    def _read(self, source: Source) -> RecordTable:
         records: dict[str, Record] = {}
         position = 0
         while len(records) < MAX_RECORDS and (found := _record_at(source, position)) is not None:
@@ -39,7 +39,7 @@ class ZipRemains(ZipDirectory):
             records.setdefault(record.name, record)
         if not records:
             raise cut_short(source, "not one record of it is whole", "F4")
-        return records
+        return RecordTable(records.values())
 
 
 def _record_at(source: Source, position: int) -> tuple[Record, int] | None:
