@@ -5,8 +5,8 @@ All are tuples, for there is one of them a tensor: a `partial` that reads would 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_explorer.checkpoint import Span
@@ -81,5 +81,13 @@ class MadeStorage(NamedTuple):
         return self.at
 
 
-as_record_storage: Callable[[tuple[object, ...]], RecordStorage] = partial(tuple.__new__, RecordStorage)
-"""One of its four fields in order: without the names it takes a third of the time."""
+_NEW_TUPLE: Callable[..., RecordStorage] = tuple.__new__
+"""Faster than the named tuple's own constructor, which wants its fields one by one."""
+
+
+def record_storages(
+    records: Records, rows: Iterable[int], sizes: Iterable[int], big_endian: bool
+) -> list[RecordStorage]:
+    """A storage for each of these rows of the archive's table."""
+    columns = zip(repeat(records), rows, sizes, repeat(big_endian), strict=False)
+    return list(map(_NEW_TUPLE, repeat(RecordStorage), columns))

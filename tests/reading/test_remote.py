@@ -22,10 +22,11 @@ from ckpt_explorer.checkpoint import StateDict
 from ckpt_explorer.reading.formats.safetensors import read_safetensors
 from ckpt_explorer.reading.formats.torch_legacy import read_torch_legacy
 from ckpt_explorer.reading.formats.torch_zip import read_torch_zip
+from ckpt_explorer.reading.pickles.claims import tensor_infos
 from ckpt_explorer.reading.pickles.pickled import PickledFile
 from ckpt_explorer.reading.sources.ranges import BLOCK, Blocks
 from ckpt_explorer.reading.sources.remote import RemoteSource, remote_source
-from ckpt_explorer.reading.sources.source import Source
+from ckpt_explorer.reading.sources.source import Source, source_of
 from tests.checkpoints import ROOT
 from tests.reading.range_server import Site, served
 
@@ -64,9 +65,8 @@ def opened(site: Site, file: str = "model.pth", **options: Any) -> RemoteSource:
 
 
 def storages_of(pickled: PickledFile) -> dict[str, Callable[[], memoryview]]:
-    claims = [claim.storage for claim in pickled.root.values()]
-    found = pickled.find_storages(claims)
-    return {key: storage.read for key, storage in zip(pickled.root, found, strict=True)}
+    found = tensor_infos(source_of(b""), pickled.find_storages, dict(pickled.root))
+    return {key: info.storage.read for key, info in found.items()}
 
 
 def test_keys_of_a_40_mb_torch_zip_cost_less_than_one_percent_and_a_tensor_what_it_is(

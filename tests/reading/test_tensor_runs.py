@@ -6,14 +6,19 @@ import io
 import zipfile
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckpt_explorer.errors import RefusedFile
+from ckpt_explorer.reading import open_checkpoint
+from ckpt_explorer.reading.formats import torch_zip
 from ckpt_explorer.reading.pickles.described import Call, Global, PickleError, TupleKey
 from ckpt_explorer.reading.pickles.inert_pickle import Walk, walk_pickle
 from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
 from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
+from tests.reading.archives import zipped
 from tests.reading.pickles import saved
 
 
@@ -112,6 +117,45 @@ def test_short_memo_puts_that_would_count_past_their_last_number_are_never_taken
     first = pickle.index(b"layer2.weight") + len("layer2.weight")
     assert pickle[first : first + 1] == b"q"
     assert_agreement(pickle[: first + 1] + b"\xfe" + pickle[first + 2 :])
+
+
+def facts(file: bytes, fast: bool) -> Any:
+    """Every tensor that the file is found to hold, and what is said of everything else."""
+    with pytest.MonkeyPatch.context() as patched:
+        if not fast:
+            patched.setattr(torch_zip, "tensor_shortcut", lambda _: None)
+        try:
+            opened = open_checkpoint(file, "model.pth")
+        except RefusedFile as error:
+            return str(error)
+    tensors = [
+        (state_dict.path, key, info._replace(storage=(info.storage.name, info.storage.size), composed=None))  # type: ignore[arg-type]
+        for state_dict in opened.state_dicts
+        for key, info in state_dict.items()
+    ]
+    return tensors, opened.entries, opened.diagnoses
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize:UserWarning", "ignore:.*nested:UserWarning")
+def test_tensors_that_are_facts_at_once_are_those_that_their_claims_would_become() -> None:
+    raw = many()
+    tied = {"state_dict": raw, "ema": dict(raw), "tied": raw, "one": raw["layer80.weight"]}
+    jagged = torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(4, 3)], layout=torch.jagged)
+    scales = {"scale": torch.rand(6, dtype=torch.float64), "zero": torch.zeros(6, dtype=torch.int64), **raw}
+    quantised = torch.quantize_per_channel(torch.rand(6, 2), scales["scale"], scales["zero"], 0, torch.qint8)
+    for value in (raw, tied, {**raw, "jagged": jagged}, {**scales, "quantised": quantised}):
+        file = saved(value)
+        assert facts(file, fast=True) == facts(file, fast=False)
+
+
+def test_a_run_with_a_storage_that_is_too_short_is_refused_as_without_it() -> None:
+    raw = {f"layer{index}.weight": torch.zeros(70000 if index == 50 else 9) for index in range(90)}
+    with zipfile.ZipFile(io.BytesIO(saved(raw))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files["archive/data.pkl"] = files["archive/data.pkl"].replace(b"J\x70\x11\x01\x00", b"J\x71\x11\x01\x00")
+    said = facts(zipped(files), fast=True)
+    assert "should have 280,004 bytes, and its record has 280,000" in said
+    assert said == facts(zipped(files), fast=False)
 
 
 keys = st.text(max_size=12) | st.from_regex(r"[a-z]{1,5}(\.[0-9]{1,2})?\.weight", fullmatch=True)

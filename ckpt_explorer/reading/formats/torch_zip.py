@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from itertools import repeat
 from operator import le, mul
 
 from ckpt_explorer.dtypes import ITEM_BYTES
@@ -18,7 +17,7 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import STORED, Record, Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
-from ckpt_explorer.reading.storages import RecordStorage, as_record_storage
+from ckpt_explorer.reading.storages import RecordStorage, record_storages
 from ckpt_explorer.text import listed, visible
 
 MAX_PICKLE = 512 << 20
@@ -54,9 +53,10 @@ def read_torch_records(records: Records, record: Record, salvage: bool = False) 
     if content is not pickle and isinstance(records, ZipDirectory) and record.method == STORED:
         start = records.position(record)
         records.source.forget(start, start + record.packed)
-    walked = walk(records.source, content, shortcut=tensor_shortcut())
     slash = "\\" if top.endswith("\\") else "/"  # some packers on Windows write names as Windows does
-    find_storages = partial(storages_in, records, f"{top}data{slash}", says_big_endian(records, top))
+    place = records, f"{top}data{slash}", says_big_endian(records, top)
+    walked = walk(records.source, content, shortcut=tensor_shortcut(partial(storages_named, *place)))
+    find_storages = partial(storages_in, *place)
     here = frozenset(name.removeprefix(f"{top}data{slash}") for name in records.records) if salvage else None
     return PickledFile(walked.root, walked.globals, find_storages, _writer(records, top), records=records, here=here)
 
@@ -66,19 +66,38 @@ def storages_in(
 ) -> Sequence[RecordStorage]:
     """The records in `folder` that `claims` name, each checked to be as large as claimed."""
     keys, dtypes, elements, _ = zip(*claims, strict=True)
+    found = storages_named(records, folder, big_endian, keys, dtypes, elements)
+    if found is not None:
+        return found
+    for key, dtype, count in zip(keys, dtypes, elements, strict=True):
+        record, claimed = records.records.get(folder + key), count * ITEM_BYTES[dtype]
+        if record is None:
+            raise unknown_storage(records.source, key)
+        if not 0 <= claimed <= record.size:
+            raise damaged(
+                records.source,
+                f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {record.size:,}",
+            )
+    raise AssertionError("one of them is not there, or too short")
+
+
+def storages_named(
+    records: Records,
+    folder: str,
+    big_endian: bool,
+    keys: Sequence[str],
+    dtypes: Sequence[str],
+    elements: Sequence[int],
+) -> Sequence[RecordStorage] | None:
+    """The same of storages that are given by columns; None where one is not there, or not as large as claimed."""
     found = records.records.rows_of(map(folder.__add__, keys))
-    sizes = list(map(mul, elements, map(ITEM_BYTES.__getitem__, dtypes)))
     if None in found:
-        raise unknown_storage(records.source, keys[found.index(None)])
+        return None
     rows: list[int] = found  # type: ignore[assignment]
-    there = records.records.sizes_of(rows)
-    if min(sizes) < 0 or not all(map(le, sizes, there)):
-        key, claimed, size = next(row for row in zip(keys, sizes, there, strict=True) if not 0 <= row[1] <= row[2])
-        raise damaged(
-            records.source,
-            f"storage {visible(key)!r} should have {visible(format(claimed, ','), 40)} bytes, and its record has {size:,}",
-        )
-    return list(map(as_record_storage, zip(repeat(records), rows, sizes, repeat(big_endian), strict=False)))
+    sizes = list(map(mul, elements, map(ITEM_BYTES.__getitem__, dtypes)))
+    if min(sizes) < 0 or not all(map(le, sizes, records.records.sizes_of(rows))):
+        return None
+    return record_storages(records, rows, sizes, big_endian)
 
 
 def pickle_record(records: Records) -> Record | None:
@@ -87,7 +106,7 @@ def pickle_record(records: Records) -> Record | None:
     Raises:
         CorruptCheckpoint: it has several.
     """
-    names = [name for name in records.records if name.endswith("data.pkl") and not name.startswith("__MACOSX/")]
+    names = [name for name in records.records.ending("data.pkl") if not name.startswith("__MACOSX/")]
     names = [name for name in names if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))]
     if not names:
         return None

@@ -20,20 +20,25 @@ import re
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
+from ckpt_explorer.checkpoint import Storage, TensorInfo
+from ckpt_explorer.reading.pickles.claims import are_possible, infos_of
 from ckpt_explorer.reading.pickles.described import Global, InertDict
 from ckpt_explorer.reading.pickles.inert_pickle import Shortcut, Walk
 from ckpt_explorer.reading.pickles.memo import Memo
-from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, storage_dtype, tensor_v2
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, TensorClaim, as_claim, storage_dtype, tensor_v2
 
-MAX_ROWS = 1024
-"""Rows decoded at once, so that the columns stay small; a longer run goes on behind them."""
+WINDOW = 32 << 10
+"""Bytes decoded at once, some hundred rows, so that the columns stay small; a longer run goes on behind them."""
 
-Patterns = tuple[re.Pattern[bytes], ...]
+Patterns = tuple[tuple[re.Pattern[bytes], re.Pattern[bytes]], ...]
+"""Of each form of the instructions, one row, and a run of them with what follows as its last group."""
+
+FindColumns = Callable[[Sequence[str], Sequence[str], Sequence[int]], Sequence[Storage] | None]
+"""From names, dtypes and elements of storages to where they lie; None where one is not there or is too short."""
 
 _GET = rb"(?:h.|j....)"  # BINGET, LONG_BINGET
 _NUMBER = rb"(?:K.|M..|J....)"  # BININT1, BININT2, BININT
@@ -42,16 +47,20 @@ _PUTS = (rb"r(....)", rb"q(.)")  # LONG_BINPUT, BINPUT
 
 
 def _patterns(instructions: bytes) -> Patterns:
-    """`instructions` as two patterns: with long memo puts, and with short ones."""
+    """`instructions` as patterns with long memo puts, and with short ones."""
     spelled = instructions.replace(b"NUMBERS", _NUMBERS).replace(b"NUMBER", _NUMBER).replace(b"GET", _GET)
-    spelled = spelled.replace(b"TEXT", rb"([^\0]{0,255})").replace(b" ", b"")
-    return tuple(re.compile(spelled.replace(b"PUT", put), re.DOTALL) for put in _PUTS)
+    spelled = spelled.replace(b"TEXT", rb"([^\0]{0,255})").replace(b"NAME", _NAME).replace(b" ", b"")
+    rows = [spelled.replace(b"PUT", put) for put in _PUTS]
+    return tuple((re.compile(row, re.DOTALL), re.compile(row + rb"|(.+)", re.DOTALL)) for row in rows)
 
+
+_NAME = b"(" + b"|".join(rb"\x0%d\x00{3}\d{%d}" % (size, size) for size in (3, 4, 2, 1, 5, 6, 7)) + b")"
+"""A number as a text of one to seven digits, with its length in front."""
 
 _TENSOR = _patterns(
     rb"X(.)\0\0\0 TEXT PUT"  # the key: its length, its text, its memo index
-    rb"(GET)\(\((GET GET)"  # the constructor; "storage" and the storage's class
-    rb"X([\1-\7])\0\0\0(\d{1,7})PUT"  # the storage's name
+    rb"(GET\(\(GET GET)"  # the constructor; "storage" and the storage's class
+    rb"X NAME PUT"  # the storage's name
     rb"(GET)(NUMBER)tPUT Q"  # its device and its elements: a persistent id
     rb"(NUMBER) NUMBERS(?:PUT)? NUMBERS(?:PUT)?"  # offset, shape, stride
     rb"[\x88\x89](GET)\)R PUT t PUT R PUT"  # requires_grad, an OrderedDict() of hooks, the call
@@ -60,8 +69,9 @@ _VERSION = _patterns(rb"X(.)\0\0\0 TEXT PUT}PUT(GET)(NUMBER)s")
 """An entry of a state dict's `_metadata`: a module's name, and a dict with its version alone."""
 
 _ONE_NUMBER = re.compile(rb"K(.)|M(..)|J(.{4})", re.DOTALL)
-_AS_STORAGE: Callable[[Iterable[Any]], StorageClaim] = partial(tuple.__new__, StorageClaim)
-_AS_TENSOR: Callable[[Iterable[Any]], TensorClaim] = partial(tuple.__new__, TensorClaim)
+_NAME_SIZES = bytes(range(1, 8))
+_NEW_TUPLE: Callable[..., Any] = tuple.__new__
+"""Faster than the named tuples' own constructors, which want their fields one by one."""
 
 
 class _Numbers(dict[bytes, tuple[int, ...]]):
@@ -84,29 +94,28 @@ class _Number(dict[bytes, int]):
         return found
 
 
-def tensor_shortcut() -> Shortcut:
-    """A shortcut for one walk: it takes runs of tensors, and of versions in `_metadata`, in one step each."""
+def tensor_shortcut(find: FindColumns | None = None) -> Shortcut:
+    """A shortcut for one walk: it takes runs of tensors, and of versions in `_metadata`, in one step each.
+
+    With `find`, which knows where storages lie, the tensors are facts at once: none of them is ever a claim.
+    """
     number, numbers = _Number(), _Numbers()
     fits = True
 
     def take(walk: Walk, position: int) -> int:
         nonlocal fits
-        top = type(walk.stack[-1])
-        more = fits and walk.data[position : position + 1] == b"X"
-        while more:
-            patterns = _TENSOR if top is TensorClaim else _VERSION
-            rows, end = _rows(patterns, walk.data, position)
-            if not rows:
+        of_tensors = type(walk.stack[-1]) in (TensorClaim, TensorInfo)
+        while fits and walk.data[position : position + 1] == b"X":
+            columns, end = _columns(_TENSOR if of_tensors else _VERSION, walk.data, position)
+            if not columns:
                 break
-            columns = tuple(zip(*rows, strict=True))
             fits = (
-                _take_tensors(walk, columns, number, numbers)
-                if top is TensorClaim
+                _take_tensors(walk, columns, number, numbers, find)
+                if of_tensors
                 else _take_versions(walk, columns, number)
             )
             walk.shortened = True
             position = end if fits else position
-            more = fits and len(rows) == MAX_ROWS
         return position
 
     return take
@@ -115,53 +124,68 @@ def tensor_shortcut() -> Shortcut:
 Column = tuple[bytes, ...]
 
 
-def _rows(patterns: Patterns, data: bytes | memoryview, position: int) -> tuple[list[Column], int]:
-    """The operands of every match from `position` on, each directly behind the last; and where the last one ends."""
-    rows: list[Column] = []
-    pattern = next((pattern for pattern in patterns if pattern.match(data, position)), None)
-    while pattern and len(rows) < MAX_ROWS and (found := pattern.match(data, position)):
-        rows.append(found.groups(b""))
-        position = found.end()
-    return rows, position
+def _columns(patterns: Patterns, data: bytes | memoryview, position: int) -> tuple[tuple[Column, ...], int]:
+    """The operands of every row from `position` on, each directly behind the last, by columns; and where the last ends."""
+    run = next((run for row, run in patterns if row.match(data, position)), None)
+    if run is None:
+        return (), position
+    end = min(position + WINDOW, len(data))
+    rows = run.findall(data, position, end)
+    if rows[-1][-1]:
+        end -= len(rows.pop()[-1])
+    return tuple(zip(*rows, strict=True))[:-1], end
 
 
-def _take_tensors(walk: Walk, columns: tuple[Column, ...], number: _Number, numbers: _Numbers) -> bool:
+def _take_tensors(
+    walk: Walk, columns: tuple[Column, ...], number: _Number, numbers: _Numbers, find: FindColumns | None
+) -> bool:
     """Do what the instructions of these tensors do, or nothing and say False."""
     (
-        key_sizes, keys, key_puts, constructors, storage_classes, name_sizes, names, name_puts, devices, elements,
-        identity_puts, offsets, shapes, shape_puts, strides, stride_puts, hooks, hook_puts, argument_puts, tensor_puts,
+        key_sizes, keys, key_puts, makers, names, name_puts, devices, elements, identity_puts,
+        offsets, shapes, shape_puts, strides, stride_puts, hooks, hook_puts, argument_puts, tensor_puts,
     ) = columns  # fmt: skip
-    dtypes = {raw: _storage_dtype(walk, raw) for raw in set(storage_classes)}
+    dtypes = {raw: _dtype_made_by(walk, raw) for raw in set(makers)}
     if not (
         None not in dtypes.values()
-        and all(_makes_tensors(_remembered(walk, raw)) for raw in set(constructors))
         and all(_remembered(walk, raw) is not None for raw in {*devices, *hooks})
         and _sizes_fit(key_sizes, keys)
-        and _sizes_fit(name_sizes, names)
         and _puts_are_new(
             walk, key_puts, name_puts, identity_puts, shape_puts, stride_puts, hook_puts, argument_puts, tensor_puts
         )
     ):
         return False
-    key_texts, name_texts = _texts(keys), _texts(names)
-    types = [dtypes[raw] for raw in storage_classes]
-    storages = map(_AS_STORAGE, zip(name_texts, types, map(number.__getitem__, elements), repeat(0), strict=False))
-    tensors = list(
-        map(
-            _AS_TENSOR,
-            zip(
-                storages,
-                map(number.__getitem__, offsets),
-                map(numbers.__getitem__, shapes),
-                map(numbers.__getitem__, strides),
-                types,
-                strict=True,
-            ),
-        )
-    )
-    _keep(walk, (key_puts, key_texts), (name_puts, name_texts), (tensor_puts, tensors))
+    key_texts, name_texts = _texts(keys), _names(names)
+    types = [dtypes[raw] or "" for raw in makers]
+    counts, starts = list(map(number.__getitem__, elements)), list(map(number.__getitem__, offsets))
+    sides, steps = list(map(numbers.__getitem__, shapes)), list(map(numbers.__getitem__, strides))
+    tensors: list[Any]
+    remembered: Sequence[Any]
+    if find is None:
+        storages = map(_NEW_TUPLE, repeat(StorageClaim), zip(name_texts, types, counts, repeat(0), strict=False))
+        claims = zip(storages, starts, sides, steps, types, strict=True)
+        remembered = tensors = list(map(_NEW_TUPLE, repeat(TensorClaim), claims))
+    else:
+        places = find(name_texts, types, counts)
+        if places is None or not are_possible(sides, types, steps, starts, places):
+            return False  # walked one by one, they are claims; and whoever looks at those says what is wrong
+        tensors = infos_of(key_texts, sides, types, steps, starts, places)
+        remembered = _AsClaims(tensors)
+    _keep(walk, (key_puts, key_texts), (name_puts, name_texts), (tensor_puts, remembered))
     walk.stack.extend(chain.from_iterable(zip(key_texts, tensors, strict=True)))
     return True
+
+
+class _AsClaims(Sequence[TensorClaim]):
+    """Tensors as they are remembered: whatever is made of one that is mentioned again, is made of its claim."""
+
+    def __init__(self, infos: list[TensorInfo]) -> None:
+        self._infos = infos
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def __getitem__(self, row: Any) -> Any:
+        return as_claim(self._infos[row])
 
 
 def _take_versions(walk: Walk, columns: tuple[Column, ...], number: _Number) -> bool:
@@ -192,14 +216,23 @@ def _remembered(walk: Walk, raw: bytes) -> Any:
         return None
 
 
-def _makes_tensors(constructor: Any) -> bool:
-    return type(constructor) is Global and constructor.constructor is tensor_v2
+def _dtype_made_by(walk: Walk, raw: bytes) -> str | None:
+    """The dtype of tensors that begin with these instructions: three that take the tensor's constructor, the word
+    "storage" and a class of torch's from the memo; None where they take anything else."""
+    first = _get_size(raw, 0)
+    word = first + len("((")
+    of_storage = word + _get_size(raw, word)
+    constructor = _remembered(walk, raw[:first])
+    if type(constructor) is not Global or constructor.constructor is not tensor_v2:
+        return None
+    if _remembered(walk, raw[word:of_storage]) != "storage":
+        return None
+    return storage_dtype(_remembered(walk, raw[of_storage:]))
 
 
-def _storage_dtype(walk: Walk, raw: bytes) -> str | None:
-    """The dtype behind two instructions that take the word "storage" and a class of torch's from the memo."""
-    size = 2 if raw[:1] == b"h" else 5
-    return storage_dtype(_remembered(walk, raw[size:])) if _remembered(walk, raw[:size]) == "storage" else None
+def _get_size(raw: bytes, start: int) -> int:
+    """Bytes of the BINGET or LONG_BINGET at `start`."""
+    return 2 if raw[start : start + 1] == b"h" else 5
 
 
 def _sizes_fit(sizes: Column, texts: Column) -> bool:
@@ -244,3 +277,8 @@ def _indexes(puts: Column) -> array[int]:
 def _texts(raw: Column) -> list[str]:
     """All texts at once: no text that the patterns take has a zero byte in it."""
     return b"\0".join(raw).decode("utf-8", "surrogatepass").split("\0")
+
+
+def _names(raw: Column) -> list[str]:
+    """All numbers at once. What is in front of their lengths' three zero bytes is no digit."""
+    return b"".join(raw).translate(None, _NAME_SIZES).decode("ascii").split("\0\0\0")[1:]

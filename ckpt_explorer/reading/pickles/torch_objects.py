@@ -69,6 +69,13 @@ TENSOR_CLAIMS = (TensorClaim, ComposedClaim, TensorInfo)
 """What stands for a tensor among the objects of a file: a claim, and once it was looked at, the fact in its place."""
 
 
+def as_claim(found: Any) -> Any:
+    """The claim that a tensor's fact was, and anything else as it is: what is made of tensors is made of claims."""
+    if type(found) is TensorInfo and found.composed is None:
+        return TensorClaim(found.storage, found.offset, found.shape, found.stride, found.dtype)
+    return found
+
+
 def storage_claim(identity: Any) -> StorageClaim | Call:
     """The storage behind torch's persistent id `("storage", class, key, location, elements[, view])`.
 
@@ -170,7 +177,7 @@ def _jagged(arguments: tuple[Any, ...]) -> Any:
     state = arguments[0] if len(arguments) == 1 else None
     if not isinstance(state, dict) or state.get("_ragged_idx", 1) != 1:
         return NotImplemented
-    parts = tuple(state[name] for name in ("values", "offsets", "lengths") if state.get(name) is not None)
+    parts = tuple(as_claim(state[name]) for name in ("values", "offsets", "lengths") if state.get(name) is not None)
     if len(parts) < 2 or any(type(part) is not TensorClaim for part in parts):
         return NotImplemented
     values, offsets = parts[:2]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 STORED, DEFLATED = 0, 8
+TAIL = 5
+"""Characters of a name that are looked for first: names begin alike, and differ in their ends."""
 
 
 class Record(NamedTuple):
@@ -22,49 +24,41 @@ class Record(NamedTuple):
     header: int
 
 
+class Columns(NamedTuple):
+    """What is said of records beside their names, each field of all of them."""
+
+    methods: array[int]
+    flags: array[int]
+    crcs: array[int]
+    packed: array[int]
+    sizes: array[int]
+    headers: array[int]
+
+
 class RecordTable(Mapping[str, Record]):
     """Records by name, in the order of the archive. A `Record` is made when one is asked for."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.names: list[str] = []
         self._rows: dict[str, int] = {}
-        self._methods, self._flags, self._crcs = array("H"), array("H"), array("I")
-        self._packed, self._sizes, self._headers = array("Q"), array("Q"), array("Q")
-        for record in records:
-            self.add(*([value] for value in record))  # type: ignore[arg-type]
+        self._columns = Columns(array("H"), array("H"), array("I"), array("Q"), array("Q"), array("Q"))
+        rows = list(records)
+        if rows:
+            names, *columns = zip(*rows, strict=True)
+            kinds = [column.typecode for column in self._columns]
+            self.add(list(names), Columns(*map(array, kinds, columns)))
 
-    def add(
-        self,
-        names: Sequence[str],
-        methods: Iterable[int],
-        flags: Iterable[int],
-        crcs: Iterable[int],
-        packed: Iterable[int],
-        sizes: Iterable[int],
-        headers: Iterable[int],
-    ) -> None:
-        """Put records, given by columns, behind those that are there."""
+    def add(self, names: list[str], columns: Columns) -> None:
+        """Put records behind those that are there."""
         first = len(self.names)
         self._rows.update(zip(names, range(first, first + len(names)), strict=True))
         self.names.extend(names)
-        self._methods.extend(methods)
-        self._flags.extend(flags)
-        self._crcs.extend(crcs)
-        self._packed.extend(packed)
-        self._sizes.extend(sizes)
-        self._headers.extend(headers)
+        for column, more in zip(self._columns, columns, strict=True):
+            column.extend(more)
 
     def at(self, row: int) -> Record:
         """The record in a row, counted from 0."""
-        return Record(
-            self.names[row],
-            self._methods[row],
-            self._flags[row],
-            self._crcs[row],
-            self._packed[row],
-            self._sizes[row],
-            self._headers[row],
-        )
+        return Record(self.names[row], *(column[row] for column in self._columns))
 
     def __getitem__(self, name: str) -> Record:
         return self.at(self._rows[name])
@@ -84,12 +78,12 @@ class RecordTable(Mapping[str, Record]):
 
     def sizes_of(self, rows: Iterable[int]) -> list[int]:
         """The size of the record in each of these rows, in bytes."""
-        return list(map(self._sizes.__getitem__, rows))
+        return list(map(self._columns.sizes.__getitem__, rows))
 
     @property
     def nothing_packed(self) -> bool:
         """Whether every record is stored as it is."""
-        return not any(self._methods)
+        return not any(self._columns.methods)
 
     @property
     def twice(self) -> str | None:
@@ -98,6 +92,11 @@ class RecordTable(Mapping[str, Record]):
             return None
         return Counter(self.names).most_common(1)[0][0]
 
-    def any_begins(self, start: str) -> bool:
-        """Whether a record lies in the folder `start`, or is named so."""
-        return start in "\0".join(self.names) and any(name.startswith(start) for name in self.names)
+    def any_begins(self, folder: str) -> bool:
+        """Whether a record lies in the folder of that name, which ends in a slash."""
+        return folder[-TAIL:] in "\0".join(self.names) and any(name.startswith(folder) for name in self.names)
+
+    def ending(self, end: str) -> list[str]:
+        """The names that end in `end`. (To look through one text takes less than to ask a thousand.)"""
+        joined = "\0".join(self.names)
+        return [name for name in self.names if name.endswith(end)] if end[-TAIL:] in joined else []

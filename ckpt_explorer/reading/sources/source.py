@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,19 +69,20 @@ def source_of(given: str | os.PathLike[str] | bytes | memoryview, name: str | No
     if isinstance(given, bytes | memoryview):
         return Source(name or "upload", memoryview(given).toreadonly())
     path = Path(given)
-    shown = visible(str(path))
     try:
-        if not path.is_file() and path.exists():
-            raise SourceError(f"{shown} is a device or a pipe: give a file.")
-        with path.open("rb") as file:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for whoever writes to it
+            raise SourceError(f"{visible(str(path))} is a device or a pipe: give a file.")
+        with path.open("rb", buffering=0) as file:
             return Source(name or path.name, mapped(file.fileno()), path)
     except FileNotFoundError:
-        raise SourceError(f"There is no file {shown}: check the path, or drop the file on the page.") from None
+        raise SourceError(
+            f"There is no file {visible(str(path))}: check the path, or drop the file on the page."
+        ) from None
     except PermissionError:
-        raise SourceError(f"{shown} may not be read by this user: change its permissions.") from None
+        raise SourceError(f"{visible(str(path))} may not be read by this user: change its permissions.") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "the name is not valid"
-        raise SourceError(f"{shown} can't be read: {why}.") from None
+        raise SourceError(f"{visible(str(path))} can't be read: {why}.") from None
 
 
 def mapped(descriptor: int) -> memoryview:

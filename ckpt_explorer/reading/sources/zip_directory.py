@@ -7,26 +7,41 @@ local headers and directory disagree. Source: PKWARE's APPNOTE.TXT 6.3.10, secti
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator
 from itertools import repeat
 from operator import add
 from typing import NamedTuple
 
 from ckpt_explorer.checkpoint import Span
 from ckpt_explorer.reading.refusals import cut_short, damaged, wrong_checksum
-from ckpt_explorer.reading.sources.record_table import DEFLATED, STORED, Record, RecordTable
+from ckpt_explorer.reading.sources.record_table import DEFLATED, STORED, Columns, Record, RecordTable
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.text import bytes_as_text, visible
 
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_ROW, _ROW_SIZE = "<8x2H4x3I14xI", 46
-"""Flags, method, CRC, packed size, size, and position of the local header; name, extra and note follow."""
 _MAGIC = b"PK\x01\x02"
-_SIZES, _SIZES_AT = struct.Struct("<3H"), 28
-"""The lengths of name, extra and note, in a row."""
+_ROW = 42
+"""Bytes of a row behind its magic; name, extra and note follow."""
+
+
+class _Number(NamedTuple):
+    """A number of a row: where it stands behind the magic, its bytes, and the kind of array that keeps a column of them."""
+
+    at: int
+    size: int
+    kind: str
+
+
+_FLAGS, _METHOD, _CRC = _Number(4, 2, "H"), _Number(6, 2, "H"), _Number(12, 4, "I")
+_PACKED, _SIZE, _HEADER = _Number(16, 4, "Q"), _Number(20, 4, "Q"), _Number(38, 4, "Q")
+_NAME_SIZE, _EXTRA_SIZE, _NOTE_SIZE = _Number(24, 2, "H"), _Number(26, 2, "H"), _Number(28, 2, "H")
+WINDOW = 256 << 10
+"""Bytes of the directory that are looked at at once."""
 _LARGE = 0xFFFFFFFF
 """In place of a size that stands in the zip64 extra field."""
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -34,8 +49,6 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 MAX_ENTRIES = 1_000_000
 MAX_RATIO = 1040
 """Deflate can't shrink more than 1032 times; a larger claim is a lie."""
-MAX_RUN = 4096
-"""Records whose columns are taken at once."""
 MOST_PADDING = 8192
 """Bytes that a writer may put between the header of a record and its content, so that this begins at a multiple."""
 
@@ -50,19 +63,17 @@ class ZipDirectory:
 
     def _read(self, source: Source) -> RecordTable:
         start, size, count = _directory_position(source)
-        if count > MAX_ENTRIES or count * _ROW_SIZE > size:
+        if count > MAX_ENTRIES or count * (_ROW + len(_MAGIC)) > size:
             raise damaged(source, f"its directory claims {count:,} records in {bytes_as_text(size)}")
         raw, position = bytes(source.view(start, start + size)), 0
         source.forget(start, start + size)
         table = RecordTable()
-        length = 1
         while len(table) < count:
-            run = _run(source, raw, position, min(length, count - len(table)))
-            names, columns = _columns(source, raw, run)
-            _check_bounds(source, start, names, columns, run.name_size)
-            table.add(names, *columns)
-            length = min(2 * length, MAX_RUN) if run.rows == length else 1
-            position = run.stop
+            rows = _rows(source, raw, position, count - len(table))
+            position += len(rows) * len(_MAGIC) + sum(map(len, rows))
+            names, columns = _columns(source, rows, _fixed(rows))
+            _check_bounds(source, start, names, columns)
+            table.add(names, columns)
         if table.twice is not None:
             raise damaged(source, f"two records have the name {visible(table.twice)!r}")
         return table
@@ -139,56 +150,89 @@ class ZipDirectory:
         return memoryview(content)
 
 
-class _Run(NamedTuple):
-    """Rows of the directory whose parts are of equal size: `rows` of them from byte `start` to `stop`."""
+def _rows(source: Source, raw: bytes, start: int, most: int) -> list[bytes]:
+    """Some rows of the directory from byte `start` on, `most` at most, without their magic.
 
-    start: int
-    stop: int
-    rows: int
-    name_size: int
-    extra_size: int
-    note_size: int
-
-
-Columns = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
-"""Methods, flags, checksums, packed sizes, sizes, and positions of the local headers."""
-
-
-def _run(source: Source, raw: bytes, start: int, most: int) -> _Run:
-    """The rows from byte `start` on that are laid out like the first one, `most` at most.
-
-    One row at a time takes four times as long; and the names that torch gives to records are as long as their numbers.
+    Split at their magic, all at once; where that stands inside of a row too, they are cut one by one.
     """
-    if start + _ROW_SIZE > len(raw):
-        raise damaged(source, "its directory breaks off")
-    name_size, extra_size, note_size = _SIZES.unpack_from(raw, start + _SIZES_AT)
-    step = _ROW_SIZE + name_size + extra_size + note_size
-    most = min(most, (len(raw) - start) // step)
-    if raw[start : start + 4] != _MAGIC or not most:
-        raise damaged(source, "its directory is not one")
-    for offset in (*range(4), *range(_SIZES_AT, _SIZES_AT + _SIZES.size)) if most > 1 else ():
-        column = raw[start + offset : start + most * step : step]
-        most -= len(column.lstrip(column[:1]))
-    return _Run(start, start + most * step, most, name_size, extra_size, note_size)
+    stop = min(start + WINDOW, len(raw))
+    rows = raw[start:stop].split(_MAGIC)
+    if stop < len(raw):
+        rows.pop()  # it may go on behind the window
+    rows = rows[1 : most + 1] if rows and not rows[0] else []
+    if rows and min(map(len, rows)) >= _ROW and list(map(len, rows)) == _lengths(_fixed(rows)):
+        return rows
+    return list(_cut(source, raw, start, stop, most))
 
 
-def _columns(source: Source, raw: bytes, run: _Run) -> tuple[list[str], Columns]:
-    """The names and the numbers of a run."""
-    row = struct.Struct(f"{_ROW}{run.name_size}s{run.extra_size}s{run.note_size}x")
-    rows = row.iter_unpack(memoryview(raw)[run.start : run.stop])
-    flags, methods, crcs, packed, sizes, headers, names, extras = zip(*rows, strict=True)
-    texts = list(map(str, names, repeat("utf-8"), repeat("replace")))
+def _fixed(rows: list[bytes]) -> bytes:
+    """What is of equal length in all rows."""
+    return b"".join([row[:_ROW] for row in rows])
+
+
+def _lengths(fixed: bytes) -> list[int]:
+    """What the lengths of rows should be by their own numbers."""
+    lengths = list(map(add, _column(fixed, _NAME_SIZE), repeat(_ROW)))
+    for more in (_column(fixed, _EXTRA_SIZE), _column(fixed, _NOTE_SIZE)):
+        if any(more):
+            lengths = list(map(add, lengths, more))
+    return lengths
+
+
+def _cut(source: Source, raw: bytes, position: int, stop: int, most: int) -> Iterator[bytes]:
+    """The rows that begin from `position` to before `stop`, `most` at most and one at least, each by its own length."""
+    while most and position < max(stop, 1):
+        start = position + len(_MAGIC)
+        if start + _ROW > len(raw):
+            raise damaged(source, "its directory breaks off")
+        position = start + _ROW + sum(struct.unpack_from("<3H", raw, start + _NAME_SIZE.at))
+        if raw[start - len(_MAGIC) : start] != _MAGIC or position > len(raw):
+            raise damaged(source, "its directory is not one")
+        yield raw[start:position]
+        most -= 1
+
+
+def _column(fixed: bytes, number: _Number) -> array[int]:
+    """One number of every row. (Byte by byte, for all rows at once: an object for each number takes five times as long.)"""
+    width = array(number.kind).itemsize
+    filled = bytearray(len(fixed) // _ROW * width)
+    for byte in range(number.size):
+        filled[byte::width] = fixed[number.at + byte :: _ROW]
+    found = array(number.kind, bytes(filled))
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _columns(source: Source, rows: list[bytes], fixed: bytes) -> tuple[list[str], Columns]:
+    """The names and the numbers of rows."""
+    name_sizes = _column(fixed, _NAME_SIZE)
+    if sum(map(len, rows)) == len(fixed) + sum(name_sizes):
+        names = [row[_ROW:] for row in rows]
+    else:
+        names = [row[_ROW : _ROW + size] for row, size in zip(rows, name_sizes, strict=True)]
+    texts = _texts(names)
+    packed, sizes, headers = _column(fixed, _PACKED), _column(fixed, _SIZE), _column(fixed, _HEADER)
     if max(map(max, (packed, sizes, headers))) == _LARGE:
-        numbers = map(_whole_sizes, repeat(source), texts, extras, sizes, packed, headers)
-        sizes, packed, headers = zip(*numbers, strict=True)
-    return texts, (methods, flags, crcs, packed, sizes, headers)
+        for at, (row, name) in enumerate(zip(rows, names, strict=True)):
+            if _LARGE in (numbers := (sizes[at], packed[at], headers[at])):
+                start = _ROW + len(name)
+                extra = row[start : start + struct.unpack_from("<H", row, _EXTRA_SIZE.at)[0]]
+                sizes[at], packed[at], headers[at] = _whole_sizes(source, texts[at], extra, *numbers)
+    return texts, Columns(_column(fixed, _METHOD), _column(fixed, _FLAGS), _column(fixed, _CRC), packed, sizes, headers)
 
 
-def _check_bounds(source: Source, start: int, names: list[str], columns: Columns, name_size: int) -> None:
+def _texts(names: list[bytes]) -> list[str]:
+    joined = b"\0".join(names)
+    if joined.isascii() and joined.count(b"\0") < len(names):
+        return joined.decode("ascii").split("\0")
+    return [name.decode("utf-8", "replace") for name in names]
+
+
+def _check_bounds(source: Source, start: int, names: list[str], columns: Columns) -> None:
     """Refuse the archive where a record would reach into its directory, which begins at byte `start`."""
-    *_, packed, _, headers = columns
-    ends = list(map(add, headers, packed))
-    if max(ends) + _LOCAL.size + name_size > start:
+    ends = list(map(add, columns.headers, columns.packed))
+    if max(ends) + _LOCAL.size > start:
         name = names[ends.index(max(ends))]
         raise damaged(source, f"record {visible(name)!r} would reach beyond the end of the data")
 
