@@ -2,5 +2,6 @@
 
 from ckpt_explorer.evidence.trust import Trust, trust
 from ckpt_explorer.evidence.values import ValuesCheck, check_values
+from ckpt_explorer.evidence.wiring import Wiring, check_wiring
 
-__all__ = ["Trust", "ValuesCheck", "check_values", "trust"]
+__all__ = ["Trust", "ValuesCheck", "Wiring", "check_values", "check_wiring", "trust"]

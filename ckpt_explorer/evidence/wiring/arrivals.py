@@ -1,0 +1,195 @@
+"""Every BatchNorm with the conv before it: what must arrive there, held against what it kept, as a handful of figures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from ckpt_explorer.evidence.wiring.flow import (
+    Kernel,
+    Moments,
+    Norm,
+    Weights,
+    normalised,
+    padded,
+    pooled,
+    rectified,
+    summed,
+    through,
+)
+from ckpt_explorer.evidence.wiring.graph import Graph, Step
+
+if TYPE_CHECKING:
+    import torch
+
+Reads = Literal["image", "inside", "stream"]
+
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A BatchNorm, the conv whose output it takes, and the moments of what that conv takes: None where not known.
+
+    `reads` says whether the conv takes the image, the output of one other layer inside a block, or the residual
+    stream, which several layers take.
+    """
+
+    norm: str
+    conv: str
+    reads: Reads
+    kernel: Kernel
+    kept: Norm
+    given: Moments | None
+
+
+def arrivals(graph: Graph, weights: Weights) -> tuple[Arrival, ...]:
+    """The arrivals of a network in the order of its layers; a BatchNorm that does not stand behind a conv is left out."""
+    return tuple(_arrivals(graph, weights))
+
+
+def _arrivals(graph: Graph, weights: Weights) -> Iterator[Arrival]:
+    uses = Counter(source for step in graph for source in step.inputs)
+    moments: list[Moments | None] = []
+    for step in graph:
+        if step.kind == "norm" and (conv := graph[step.inputs[0]]).kind == "conv":
+            kernel, kept = weights.kernel(conv), weights.norm(step.module)
+            if kernel is not None and kept is not None and kernel.squares.shape[:2].numel() == len(kept.mean):
+                reads = _reads(graph, conv.inputs[0], uses)
+                yield Arrival(step.module, conv.module, reads, kernel, kept, moments[conv.inputs[0]])
+        moments.append(after(step, [moments[source] for source in step.inputs], weights))
+
+
+def _reads(graph: Graph, at: int, uses: Counter[int]) -> Reads:
+    while graph[at].kind == "same" and uses[at] == 1:
+        at = graph[at].inputs[0]
+    if graph[at].kind == "image":
+        return "image"
+    return "inside" if uses[at] == 1 else "stream"
+
+
+def after(step: Step, given: list[Moments | None], weights: Weights) -> Moments | None:
+    """The moments behind a step, from those of its inputs; None where they are not known."""
+    if step.kind == "norm":
+        norm = weights.norm(step.module)
+        return None if norm is None else normalised(norm)
+    known = [moments for moments in given if moments is not None]
+    if not known or len(known) < len(given):
+        return None
+    if step.kind == "relu":
+        return rectified(known[0])
+    if step.kind == "same":
+        return known[0]
+    if step.kind == "maximum":
+        return pooled(known[0])
+    if step.kind == "pad":
+        return padded(known[0], *step.padding)
+    if step.kind == "add" and known[0].mean.shape == known[1].mean.shape:
+        return summed(known[0], known[1])
+    return None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one BatchNorm says of the conv before it.
+
+    `correlation` is Pearson's, over channels, of predicted mean and running_mean; `slope` the factor between them;
+    `spatial` counts the taps of the conv's kernel, `affinity` is the correlation of log |w|^2 with log running_var (it needs no propagation). `misfit` is the relative
+    error that each input's mean would need for the prediction to hold, after the slope: sqrt(mean(e^2 / sum(S^2 m^2)))
+    for kernel sums S and input means m. `misfit_without_pattern` is the same with the inputs' average in place of
+    each input's own mean: where it is smaller, the conv does not know its inputs. `spread` is the correlation, and
+    `gain` the median, of log running_var minus log of the predicted variance. All None where they can't be had.
+    """
+
+    norm: str
+    conv: str
+    reads: Reads
+    channels: int
+    spatial: int = 1
+    correlation: float | None = None
+    slope: float | None = None
+    affinity: float | None = None
+    misfit: float | None = None
+    misfit_without_pattern: float | None = None
+    spread: float | None = None
+    gain: float | None = None
+
+
+def correlation(one: torch.Tensor, other: torch.Tensor) -> float | None:
+    """Pearson's correlation of two (C,); None where either is constant or not finite."""
+    if len(one) < 2:
+        return None
+    one, other = one - one.mean(), other - other.mean()
+    scale = float(one.norm() * other.norm())
+    if not math.isfinite(scale) or float(one.abs().max()) < 1e-12 or float(other.abs().max()) < 1e-12:
+        return None
+    return float(one @ other) / scale
+
+
+def figures(arrival: Arrival, side: int = 0) -> Figures:
+    """The figures of one arrival, for training pictures of SIDES[side] pixels."""
+    kept, kernel = arrival.kept, arrival.kernel
+    alive = _alive(arrival)
+    variance = kept.variance.clamp_min(_TINY).log()
+    size = kernel.squares.sum(-1).flatten().clamp_min(_TINY).log()
+    affinity = correlation(size[alive], variance[alive])
+    plain = Figures(
+        arrival.norm, arrival.conv, arrival.reads, len(kept.mean), arrival.kernel.spatial, affinity=affinity
+    )
+    if arrival.given is None:
+        return plain
+    given, sums = arrival.given, kernel.sums[side]
+    bias = 0.0 if kernel.bias is None else kernel.bias
+    scale = through(kernel.whole**2, given.mean**2).sqrt().clamp_min(_TINY)
+    target = ((kept.mean - bias) / scale)[alive]
+    predicted = through(sums, given.mean)
+    slope, misfit = _fit(target, (predicted / scale)[alive])
+    flat = through(sums, given.mean.mean().expand_as(given.mean))
+    squares = kernel.squares + kernel.whole**2
+    spread = through(squares, given.variance).clamp_min(_TINY).log()
+    return replace(
+        plain,
+        correlation=correlation(predicted + bias, kept.mean),
+        slope=slope,
+        misfit=misfit,
+        misfit_without_pattern=_fit(target, (flat / scale)[alive])[1],
+        spread=correlation(spread[alive], variance[alive]),
+        gain=float((variance - spread)[alive].median()) if bool(alive.any()) else None,
+    )
+
+
+def _alive(arrival: Arrival) -> torch.Tensor:
+    """The channels that take part: of those that weight decay has driven to nothing, no ratio means anything."""
+    size, variance = arrival.kernel.squares.sum(-1).flatten(), arrival.kept.variance
+    return (size > 1e-6 * size.median()) & (variance > 1e-6 * variance.median())
+
+
+def _fit(y: torch.Tensor, x: torch.Tensor) -> tuple[float | None, float | None]:
+    """The slope of (C,) y on x through the origin, and the root mean square of what is left over the slope."""
+    square = float(x @ x)
+    if len(y) == 0 or not math.isfinite(square) or square < _TINY or not bool(y.isfinite().all()):
+        return None, None
+    slope = float(y @ x) / square
+    left = float((y - slope * x).square().mean().sqrt())
+    return slope, left / max(abs(slope), 1e-12)
+
+
+def side_of(arrivals: Sequence[Arrival]) -> int:
+    """Which of SIDES explains all arrivals best: the median over layers of the log of the misfit is the smallest."""
+    import torch
+
+    found = []
+    for row in arrivals:
+        if row.given is None or row.kernel.spatial == 1:
+            continue
+        alive = _alive(row)
+        scale = through(row.kernel.whole**2, row.given.mean**2).sqrt().clamp_min(_TINY)
+        target = ((row.kept.mean - (0.0 if row.kernel.bias is None else row.kernel.bias)) / scale)[alive]
+        ways = (through(row.kernel.sums, row.given.mean) / scale)[:, alive]
+        slopes = (ways @ target) / ways.square().sum(1).clamp_min(_TINY)
+        left = (target - slopes[:, None] * ways).square().mean(1).sqrt() / slopes.abs().clamp_min(1e-12)
+        found.append(left.clamp_min(1e-6).log())
+    return int(torch.stack(found).nan_to_num(0.0).median(0).values.argmin()) if found else 0

@@ -1,0 +1,195 @@
+"""Which layer is doubted, and why: each figure against what the network's own layers show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ckpt_explorer.evidence.wiring.arrivals import Arrival, Figures
+from ckpt_explorer.evidence.wiring.order import Exchange
+from ckpt_explorer.evidence.wiring.stem import TrainingInput
+
+FEWEST_CHANNELS = 8
+"""Below this a correlation over channels says nothing: its standard error, 1 / sqrt(C - 3) in Fisher's z, is 0.5."""
+
+FEWEST_LAYERS = 3
+
+TRAINED = 0.7
+"""The median correlation from which the file is evidence. Random tensors give 0 with a standard error of 0.3 at most
+a layer, so their median does not come near; a trained network's is above 0.95."""
+
+NEIGHBOURS = 4
+"""Layers of the same kind on each side that a layer's slope and misfit are held against: the residual stream drifts
+slowly with depth, since its branches are summed as if they were independent."""
+
+SCALE = math.log(1.5)
+"""A layer's scale may differ from its neighbours' by this factor. Between whole (up to 1.25 over networks tried) and a
+conv that was halved or doubled (2)."""
+
+MISFIT = 0.5
+"""A relative error of all input means at which a prediction explains nothing: a random conv has above 1, and no layer
+of a whole network above 0.3."""
+
+WEAK_MISFIT = 0.3
+"""From here a layer is doubted if an input without pattern explains it better, and its neighbours are well below."""
+
+WORSE = 1.1
+"""How much better an input without pattern must explain it: shuffled inputs show 1.1 to 3, whole layers of such a
+misfit 1.07 at most (a 3x3 conv on maps of 2x2 pixels)."""
+
+DEVIATION = (1.7, 20.0)
+"""Standard deviations of an input that nobody trains with: normalised ones are 0.2 to 1.3, bytes 30 and more."""
+
+LIKELIER = 6.0
+"""The gain, in natural logarithms of likelihood, from which two blocks are said to stand in each other's place. Whole
+networks that were trained for a minute reach 2 by chance; real ones that were exchanged gain 15 and more."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A layer that is doubted: the BatchNorm where it shows, the tensors in question, and a sentence."""
+
+    layer: str
+    tensors: tuple[str, ...]
+    says: str
+
+
+CONSTANT = ("are still at 0 and 1", "are the same in every channel")
+
+
+def broken_statistics(mean: Sequence[float], variance: Sequence[float]) -> str | None:
+    """What is wrong with running statistics in themselves, as the end of a sentence; None where nothing is."""
+    if not all(map(math.isfinite, (*mean, *variance))):
+        return "are not all finite numbers"
+    if min(variance) < 0:
+        return "have negative variances"
+    if len(mean) > 1 and max(mean) == min(mean) and max(variance) == min(variance):
+        return CONSTANT[0] if (mean[0], variance[0]) == (0, 1) else CONSTANT[1]
+    return None
+
+
+def broken(arrivals: Sequence[Arrival], evident: bool) -> list[Doubt]:
+    """Doubts that no comparison is needed for; constant statistics are one where other layers' are trained."""
+    found = []
+    for row in arrivals:
+        wrong = broken_statistics(row.kept.mean.tolist(), row.kept.variance.tolist())
+        statistics = (f"{row.norm}.running_mean", f"{row.norm}.running_var")
+        if wrong and (evident or not wrong.endswith(CONSTANT)):
+            found.append(Doubt(row.norm, statistics, f"The running statistics of {row.norm} {wrong}."))
+        elif not bool(row.kernel.squares.isfinite().all()):
+            weight: tuple[str, ...] = (f"{row.conv}.weight",)
+            found.append(Doubt(row.norm, weight, f"The weights of {row.conv} are not all finite numbers."))
+        elif not bool(row.kept.scale.isfinite().all() and row.kept.shift.isfinite().all()):
+            own = (f"{row.norm}.weight", f"{row.norm}.bias")
+            found.append(Doubt(row.norm, own, f"Scale and shift of {row.norm} are not all finite numbers."))
+        elif evident and not bool(row.kernel.squares.any()):
+            found.append(Doubt(row.norm, (f"{row.conv}.weight",), f"The weights of {row.conv} are all zero."))
+    return found
+
+
+def usual_fit(rows: Sequence[Figures]) -> float | None:
+    """The median correlation of the layers that can show one; None where they are too few."""
+    found = [row.correlation or 0.0 for row in rows if row.channels >= FEWEST_CHANNELS and row.slope is not None]
+    known = found[1:] if rows and rows[0].reads == "image" else found
+    return median(known) if len(known) >= FEWEST_LAYERS else None
+
+
+def is_evident(rows: Sequence[Figures]) -> bool:
+    """Whether the statistics fit the weights well enough, over the whole network, to judge single layers by them."""
+    usual = usual_fit(rows)
+    return usual is not None and usual >= TRAINED
+
+
+def exchange_doubt(better: Exchange) -> Doubt:
+    """Two blocks in each other's place, as a doubt of the first."""
+    keys = (f"{better.first}.*", f"{better.second}.*")
+    return Doubt(
+        better.first,
+        keys,
+        f"{better.first} and {better.second} fit the statistics better in each other's place: the order of the blocks is not the one that was trained.",
+    )
+
+
+def doubts_among(rows: Sequence[Figures], fed: TrainingInput | None) -> list[Doubt]:
+    """The layers whose figures do not fit the network's own, in order."""
+    usual = median(_fisher(row.correlation) for row in rows if row.correlation is not None)
+    found = []
+    for at, row in enumerate(rows):
+        if row.channels < FEWEST_CHANNELS or row.correlation is None:
+            continue
+        keys = (f"{row.conv}.weight", f"{row.norm}.running_mean", f"{row.norm}.running_var")
+        reason = _of_stem(row, fed, usual) if row.reads == "image" else _of_layer(rows, at, usual)
+        if reason:
+            found.append(Doubt(row.norm, keys, reason))
+    return found
+
+
+def _of_stem(row: Figures, fed: TrainingInput | None, usual: float) -> str | None:
+    """The first conv: doubted if neither its means nor its variances fit, or if the input would have an odd scale."""
+    if _falls_short(row, row.correlation, usual) and _falls_short(row, row.spread, usual):
+        return f"No input explains what {row.norm} kept, with the weights of {row.conv} (correlation of means {row.correlation:.2f}, of variances {row.spread or 0:.2f})."
+    if fed and fed.deviation and DEVIATION[0] < fed.deviation < DEVIATION[1]:
+        return f"With the weights of {row.conv}, the statistics of {row.norm} need an input of standard deviation {fed.deviation:.1f}: no usual normalisation has it, so the weights are scaled."
+    return None
+
+
+def _of_layer(rows: Sequence[Figures], at: int, usual: float) -> str | None:
+    row = rows[at]
+    near = _near(rows, at)
+    if row.misfit is None or row.slope is None or row.misfit_without_pattern is None:
+        return None
+    nearby = median(other.misfit for other in near if other.misfit) if near else row.misfit
+    lost = _falls_short(row, row.correlation, usual)
+    if lost or (row.misfit > MISFIT and row.misfit > 2 * nearby):
+        return f"What must arrive at {row.norm}, through {row.conv}, is not what it kept (correlation {row.correlation:.2f}, usual in this file {math.tanh(usual):.2f}): one of the two is not the one that was trained here."
+    if row.misfit > max(WEAK_MISFIT, 2 * nearby, WORSE * row.misfit_without_pattern):
+        return f"{row.conv} does not know its inputs: {row.norm} is explained better without them (relative error {row.misfit:.2f}, without {row.misfit_without_pattern:.2f}). Its input channels, or the layer before it, are not those that it was trained with."
+    scale = scale_against(row, near)
+    if scale is not None and abs(scale) > SCALE:
+        return f"What arrives at {row.norm} is {math.exp(-scale):.2f} times what it kept, beyond its neighbours: the weights of {row.conv} are scaled."
+    return None
+
+
+def scale_against(row: Figures, near: Sequence[Figures]) -> float | None:
+    """The log of the factor by which a layer's statistics exceed its prediction, beyond what its neighbours show.
+
+    Means and variances both show it; the mean of both is taken, since their errors have little to do with each other.
+    """
+    slopes = [math.log(other.slope) for other in near if other.slope and other.slope > 0]
+    gains = [other.gain for other in near if other.gain is not None]
+    if not slopes or not gains or row.slope is None or row.slope <= 0 or row.gain is None:
+        return None
+    return ((math.log(row.slope) - median(slopes)) + (row.gain - median(gains)) / 2) / 2
+
+
+def _near(rows: Sequence[Figures], at: int) -> list[Figures]:
+    """The nearest layers of the same kind on both sides; where there are too few, of a wider kind.
+
+    A kind is what the conv reads, and whether its kernel is larger than one pixel: only then do edges count.
+    """
+    row = rows[at]
+    near: list[Figures] = []
+    for width in (2, 1, 0):
+        kind = (row.reads, row.spatial > 1)[:width]
+        pool = [
+            index
+            for index, other in enumerate(rows)
+            if index != at and other.misfit is not None and (other.reads, other.spatial > 1)[:width] == kind
+        ]
+        near = [rows[i] for i in [i for i in pool if i < at][-NEIGHBOURS:] + [i for i in pool if i > at][:NEIGHBOURS]]
+        if len(near) >= FEWEST_LAYERS:
+            break
+    return near
+
+
+def _falls_short(row: Figures, found: float | None, usual: float) -> bool:
+    """Whether a correlation, two standard errors up, is below half of the network's usual one in Fisher's z."""
+    if found is None:
+        return True
+    return _fisher(found) + 2 / math.sqrt(row.channels - 3) < usual / 2
+
+
+def _fisher(value: float) -> float:
+    return math.atanh(max(-0.9999, min(0.9999, value)))

@@ -1,0 +1,209 @@
+"""What arrives at each BatchNorm, predicted from the weights alone: mean and variance a channel, step by step.
+
+Behind a BatchNorm of scale g and shift b a channel is about Normal(b, g^2): that is what training made of it,
+whatever came in. A ReLU turns it into the known moments of a rectified normal distribution, a conv adds up its
+inputs, a sum of two branches adds their moments. Strides and dilation are passed over; how much of a kernel
+falls into the padding at the edges is not known, since the size of the training pictures is not, and is tried out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ckpt_explorer.evidence.wiring.graph import Step
+
+if TYPE_CHECKING:
+    import torch
+
+Source = Callable[[str], "torch.Tensor"]
+
+
+SIDES = (512, 224, 128, 64, 32, 16)
+"""Sides in pixels of the pictures that a network may have been trained with: they decide how much of a kernel falls
+into the padding. Pictures of 32 end in maps of 8, 4 or 2 pixels, where half of a 3x3 kernel can."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance of each channel: two (..., C)."""
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What is needed of a conv: sums over the kernel of its weights and of their squares, (groups, O / groups, I / groups).
+
+    `sums` has one such table for each of SIDES in front: the sums of what lies inside the picture, on average.
+    `spatial` counts the taps: 1 for a 1x1 conv.
+    """
+
+    sums: torch.Tensor
+    squares: torch.Tensor
+    bias: torch.Tensor | None
+    spatial: int = 1
+
+    @property
+    def inputs(self) -> int:
+        """How many channels it takes."""
+        return self.squares.shape[0] * self.squares.shape[2]
+
+    @property
+    def whole(self) -> torch.Tensor:
+        """The sums for pictures so large that edges hardly count."""
+        return self.sums[0]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A BatchNorm's scale and shift, and the statistics that training left in it: four (C,)."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+
+def rectified(given: Moments) -> Moments:
+    """The moments of max(0, x) where x is Normal(mean, variance).
+
+    Source: the rectified normal distribution (Socci, Lee and Seung 1997): mean m P + s p, second moment
+    (m^2 + s^2) P + m s p, with the standard normal's distribution P and density p at m / s.
+    """
+    import torch
+
+    deviation = given.variance.clamp_min(1e-24).sqrt()
+    ratio = given.mean / deviation
+    above = 0.5 * torch.erfc(-ratio / math.sqrt(2))
+    density = torch.exp(-0.5 * ratio * ratio) / math.sqrt(2 * math.pi)
+    mean = given.mean * above + deviation * density
+    second = (given.mean**2 + deviation**2) * above + given.mean * deviation * density
+    return Moments(mean, (second - mean * mean).clamp_min(0))
+
+
+def summed(one: Moments, other: Moments) -> Moments:
+    """The moments of a sum of two branches, as if they were independent."""
+    return Moments(one.mean + other.mean, one.variance + other.variance)
+
+
+def padded(given: Moments, before: int, behind: int) -> Moments:
+    """With channels of zeros on both sides."""
+    from torch.nn import functional
+
+    return Moments(functional.pad(given.mean, (before, behind)), functional.pad(given.variance, (before, behind)))
+
+
+def pooled(given: Moments) -> Moments:
+    """Behind a max-pool: the largest of a few pixels that are much alike lies above their mean.
+
+    The expected largest of two independent normal values is 0.56 deviations above, of three 0.85; in a window of 3x3
+    pixels of a trained stem, two or three are as good as independent.
+    """
+    return Moments(given.mean + 0.6 * given.variance.sqrt(), given.variance)
+
+
+def normalised(norm: Norm) -> Moments:
+    """What leaves a BatchNorm."""
+    return Moments(norm.shift, norm.scale**2)
+
+
+def through(sums: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """(..., groups, O / groups, I / groups) applied to (..., I): (..., O)."""
+    groups, inside = sums.shape[-3], sums.shape[-1]
+    return (sums @ values.reshape(*values.shape[:-1], groups, inside, 1)).flatten(-3)
+
+
+@lru_cache(maxsize=64)
+def inside_the_picture(reduction: int, stride: int, dilation: int, high: int, wide: int) -> torch.Tensor:
+    """The share of each tap of a conv's kernel that lies inside the picture: (high * wide, len(SIDES)).
+
+    `reduction` is the product of all strides up to behind the conv, `stride` its own.
+    """
+    import torch
+
+    columns = []
+    for side in SIDES:
+        out = max(side // reduction, 1)
+        axes = [_inside(out, taps, stride, dilation) for taps in (high, wide)]
+        columns.append((axes[0][:, None] * axes[1]).flatten())
+    return torch.stack(columns, 1)
+
+
+def _inside(out: int, taps: int, stride: int, dilation: int) -> torch.Tensor:
+    """For each tap along one axis, the share of `out` positions at which it meets a pixel of `out * stride`."""
+    import torch
+
+    at = torch.arange(out)[:, None] * stride + (torch.arange(taps) - (taps - 1) // 2) * dilation
+    return ((at >= 0) & (at < out * stride)).float().mean(0)
+
+
+class Weights:
+    """What the propagation needs of a file, each tensor read once and reduced at once.
+
+    `source` gives the tensor of a model's key, or raises KeyError where the file has none.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kernels: dict[str, Kernel | None] = {}
+        self._norms: dict[str, Norm | None] = {}
+
+    def tensor(self, key: str) -> torch.Tensor | None:
+        """A tensor in float32 on the CPU, or None where the file has none or it is no dense floating one."""
+        import torch
+
+        try:
+            found = self._source(key)
+        except KeyError:
+            return None
+        if not found.is_floating_point():
+            return None
+        return found.detach().to(device="cpu", dtype=torch.float32)
+
+    def exchanged(self, first: str, second: str) -> Weights:
+        """The same weights with all that lies below two modules exchanged; what was reduced is used again."""
+        made = Weights(lambda key: self._source(_exchanged(key, first, second)))
+        made._kernels = {_exchanged(path, first, second): kernel for path, kernel in self._kernels.items()}
+        made._norms = {_exchanged(path, first, second): norm for path, norm in self._norms.items()}
+        return made
+
+    def kernel(self, conv: Step) -> Kernel | None:
+        """The reduced weights of a conv."""
+        if conv.module not in self._kernels:
+            self._kernels[conv.module] = self._reduced(conv)
+        return self._kernels[conv.module]
+
+    def norm(self, path: str) -> Norm | None:
+        """A BatchNorm's four tensors; None where one is missing."""
+        if path not in self._norms:
+            self._norms[path] = self._four(path)
+        return self._norms[path]
+
+    def _reduced(self, conv: Step) -> Kernel | None:
+        weight, groups = self.tensor(f"{conv.module}.weight"), conv.groups
+        if weight is None or weight.dim() != 4 or weight.shape[0] % groups:
+            return None
+        flat = weight.flatten(2)
+        shape = (groups, weight.shape[0] // groups, weight.shape[1])
+        taps = inside_the_picture(conv.reduction, conv.shrinks, conv.dilation, *weight.shape[2:])
+        sums = (flat @ taps).movedim(-1, 0).reshape(-1, *shape).double()
+        bias = self.tensor(f"{conv.module}.bias")
+        squares = flat.square().sum(-1).reshape(shape).double()
+        return Kernel(sums, squares, None if bias is None else bias.double(), flat.shape[-1])
+
+    def _four(self, path: str) -> Norm | None:
+        found = [self.tensor(f"{path}.{name}") for name in ("weight", "bias", "running_mean", "running_var")]
+        tensors = [tensor.double() for tensor in found if tensor is not None]
+        return Norm(*tensors) if len(tensors) == 4 else None
+
+
+def _exchanged(key: str, first: str, second: str) -> str:
+    for one, other in ((first, second), (second, first)):
+        if key == one or key.startswith(f"{one}."):
+            return other + key[len(one) :]
+    return key
