@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
 from math import prod
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -227,6 +229,24 @@ class Checkpoint:
     def select(self, path: str) -> Checkpoint:
         """The same checkpoint with the state dict at `path` selected."""
         return replace(self, selected=self.state_dict_at(path).path)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex digits that tell this file from others, whatever it is called: of its size, and of every tensor's key,
+        shape, dtype and place.
+
+        No tensor is read. So files that differ in nothing but values, as two epochs of one training may, share it.
+        """
+        digest = blake2b(repr((self.size, len(self.state_dicts))).encode(), digest_size=16)
+        for state_dict in self.state_dicts:
+            digest.update(repr(state_dict.path).encode())
+            digest.update(
+                "\n".join(
+                    f"{info.key!r}{info.shape}{info.dtype}{info.stride}{info.offset} {info.storage.size}"
+                    for info in state_dict.values()
+                ).encode("utf-8", "surrogatepass")
+            )
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Let go of the file. Tensors that were taken from it stay valid until they are dropped."""

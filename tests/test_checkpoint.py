@@ -59,3 +59,18 @@ def test_a_tensor_outlives_its_closed_checkpoint(tmp_path: Path) -> None:
     opened.close()
     del opened
     assert torch.equal(tensor, TENSORS["conv1.weight"])
+
+
+def test_a_fingerprint_knows_a_file_by_what_is_in_it_and_not_by_its_name_or_values() -> None:
+    one = open_checkpoint(saved(TENSORS), "one.pth")
+    assert len(one.fingerprint) == 32
+    assert open_checkpoint(saved(TENSORS), "other.pth").fingerprint == one.fingerprint
+    assert open_checkpoint(saved({key: value + 1 for key, value in TENSORS.items()})).fingerprint == one.fingerprint
+    assert open_checkpoint(saved(COPIES)).fingerprint != one.fingerprint
+    renamed = {key.replace("conv1", "conv2"): value for key, value in TENSORS.items()}
+    assert open_checkpoint(saved(renamed)).fingerprint != one.fingerprint
+
+
+def test_a_fingerprint_is_that_of_the_file_whichever_state_dict_is_selected() -> None:
+    opened = open_checkpoint(saved(COPIES))
+    assert opened.select("ema").fingerprint == opened.fingerprint

@@ -242,6 +242,8 @@ def _operand(text: str, before_arrow: bool) -> tuple[str, str]:
     quoted = _QUOTED.match(text)
     if quoted:
         return _unquoted(quoted), text[quoted.end() :]
+    if text[:1] in ("'", '"'):
+        raise RuleError(f"The quote {text[0]} has no partner: close it behind the text, or leave both out.")
     arrow = _ARROW.search(text) if before_arrow else None
     return (text[: arrow.start()].strip(), text[arrow.start() :]) if arrow else (text.strip(), "")
 

@@ -1,4 +1,4 @@
-"""Undo and redo of a rule list, without limit, each step named."""
+"""Undo and redo of a rule list, without limit, each step named, and a way back to any of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ckpt_explorer.rules import RuleSet
 
 @dataclass
 class History:
-    """The rules in force, the steps that led here, and those that were taken back."""
+    """The rules in force, the steps that led here, and those that were taken back.
+
+    `done` and `undone` keep with each step's name the rules on its other side: those before it, and those after it.
+    """
 
     rules: RuleSet = field(default_factory=RuleSet)
     done: list[tuple[str, RuleSet]] = field(default_factory=list)
@@ -37,6 +40,13 @@ class History:
             self.done.append((step, self.rules))
             self.rules = after
 
+    def go_to(self, at: int) -> None:
+        """Go back, or on again, to where `at` of the steps are done (0: none), as far as there are steps."""
+        while len(self.done) > max(at, 0):
+            self.undo()
+        while len(self.done) < at and self.undone:
+            self.redo()
+
     @property
     def next_undo(self) -> str:
         """What undo would take back, or nothing."""
@@ -46,3 +56,8 @@ class History:
     def next_redo(self) -> str:
         """What redo would do again, or nothing."""
         return self.undone[-1][0] if self.undone else ""
+
+    @property
+    def steps(self) -> list[str]:
+        """The names of all steps in order: those that are done, then those that were taken back."""
+        return [name for name, _ in self.done] + [name for name, _ in reversed(self.undone)]

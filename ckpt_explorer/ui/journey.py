@@ -30,6 +30,9 @@ def aligned(here: Session) -> Aligned:
         here.suggestions[here.place] = suggest(here.checkpoint, architecture)
     suggestion = here.suggestions[here.place]
     history = here.histories.setdefault(here.place, History(suggestion.rules))
+    if here.pending_rules is not None:
+        history.commit("take back the rules one had", here.pending_rules)
+        here.pending_rules = None
     wanted = (here.place, history.rules)
     if here.aligned is None or here.aligned_for != wanted:
         by_order = suggestion.by_order if history.rules == suggestion.rules else frozenset()

@@ -22,6 +22,7 @@ from ckpt_explorer.examples import Example
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
 from ckpt_explorer.integrity import Integrity
 from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.rules import RuleSet
 from ckpt_explorer.suggestion import Candidate, Suggestion, as_custom, identify
 from ckpt_explorer.ui.given import Given, Refusal
 from ckpt_explorer.ui.history import History
@@ -50,12 +51,29 @@ class Aligned:
 class RuleDraft:
     """A rule as it is being typed, not in force: in place of the one at `position`, or a new one (None) before `at`.
 
-    An `at` of None is the end of the list.
+    An `at` of None is the end of the list. `tried` when it was to be put in force and could not.
     """
 
     position: int | None
     text: str
     at: int | None = None
+    tried: bool = False
+
+
+@dataclass
+class Editing:
+    """How far the rule editor in the browser and this side agree.
+
+    `client` is the editor that was heard last, `done` the last of its acts that was taken, `closed` the last of its
+    drafts that an act ended. `refused` is the last act that could not be done, with the reason, and `shown` the form
+    in which the rules are being exported.
+    """
+
+    client: str = ""
+    done: int = 0
+    closed: int = 0
+    refused: tuple[int, str] = (0, "")
+    shown: str = ""
 
 
 @dataclass
@@ -108,6 +126,11 @@ class Session:
     `rule_drafts` are the rules that are being typed, by the same key; `previewed` is what they would make of it.
     `selected_row` are the checkpoint's key and the model's of the row that was selected in the key diff; `sought_rows`
     counts the rows that were asked for elsewhere, and that the diff is to bring into sight.
+    `words` are those that the rule editor offers for the open file and network, with what they are for.
+    `proposed` is the state dict and network that the file proposed by itself; `recalled` is what the browser kept of
+    earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where no rules were looked at
+    yet, and `network_restored` says that the choices above them must be drawn anew.
+    `opened` tells one opening from another, also of the same file.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
@@ -129,6 +152,12 @@ class Session:
     aligned: Aligned | None = None
     aligned_for: object = None
     rule_drafts: dict[tuple[str, str], RuleDraft] = field(default_factory=dict)
+    editing: Editing = field(default_factory=Editing)
+    words: tuple[object, Any] | None = None
+    proposed: tuple[str, str] = ("", "")
+    recalled: Any = None
+    pending_rules: RuleSet | None = None
+    network_restored: bool = False
     previewed: Aligned | None = None
     previewed_for: object = None
     selected_row: tuple[str | None, str | None] | None = None
@@ -146,6 +175,7 @@ class Session:
     answers: list[Prediction | FailedImage] | None = None
     answers_for: object = None
     stopped_for: object = None
+    opened: str = ""
     drafts: dict[str, tuple[str, str]] = field(default_factory=dict)
     generation: int = 0
     message: tuple[str, str] | None = None
@@ -158,10 +188,14 @@ class Session:
         self.refusal = None
         self.forget_integrity()
         self._propose_for(checkpoint)
+        self.proposed = self.place
+        self.recalled = self.pending_rules = None
         self.histories = {}
         self.suggestions = {}
         self.rule_drafts = {}
         self.selected_row = None
+        self.words = None
+        self.opened = uuid.uuid4().hex[:12]
         self.aligned = self.previewed = self.previewed_for = None
         self.drafts = {}
         self.steps = None

@@ -62,16 +62,29 @@ class Explorer:
         self.idle()
 
     def rules(self, count: int) -> list[str]:
-        """The rules as they stand in their fields, once there are `count`."""
-        fields = self.page.locator('[class*="st-key-rule-text-"] input')
-        expect(fields).to_have_count(count)
+        """The rules as they stand in the list, once there are `count`."""
+        expect(self.lines).to_have_count(count)
         self.idle()
-        return [fields.nth(number).input_value() for number in range(count)]
+        return [text.replace(" → ", " -> ") for text in self.lines.locator(".text").all_text_contents()]
+
+    @property
+    def lines(self) -> Locator:
+        """The rules' lines, without the one for a new rule."""
+        return self.page.locator(".rules .list > .rule:not(.is-fresh)")
+
+    def line(self, number: int) -> Locator:
+        """The line of rule `number`, from 1."""
+        return self.page.locator(".rules .list > .rule").nth(number - 1)
+
+    @property
+    def rule_field(self) -> Locator:
+        """The field in which a rule is being written."""
+        return self.page.locator(".rules .editor input")
 
     def rule_count(self) -> int:
         """How many rules stand in the list now."""
         self.idle()
-        return self.page.locator('[class*="st-key-rule-text-"] input').count()
+        return self.lines.count()
 
     def answers(self, count: int) -> list[str]:
         """The text of each answer's card, once there are `count`."""
@@ -111,8 +124,24 @@ class Explorer:
     def writes_rule(self, text: str, behind: int) -> None:
         """Write a rule by hand behind so many others, and wait until it stands in the list."""
         self.rules(behind)
-        self.types("new-rule", text)
+        self.types_rule(text)
         self.rules(behind + 1)
+
+    def types_rule(self, text: str, number: int | None = None) -> None:
+        """Type a rule and press Enter: in place of rule `number`, or as a new one."""
+        line = self.page.locator(".rules .list > .rule").last if number is None else self.line(number)
+        line.locator(".text").click()
+        self.rule_field.fill(text)
+        self.rule_field.press("Enter")
+
+    def deletes_rule(self, number: int) -> None:
+        """Delete rule `number`, from 1."""
+        self.line(number).hover()
+        self.line(number).get_by_role("button", name="Delete").click()
+
+    def undoes(self) -> None:
+        """Press the button that takes the last step back."""
+        self.page.locator(".rules").get_by_role("button", name="Undo").click()
 
     def aligns(self) -> None:
         """From Open to Align."""

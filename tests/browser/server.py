@@ -38,9 +38,12 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(options: Sequence[str] = ()) -> Iterator[Server]:
-    """Start the app with the operator's `options`, wait until it answers, and end it afterwards."""
-    port = _free_port()
+def running(options: Sequence[str] = (), port: int = 0) -> Iterator[Server]:
+    """Start the app with the operator's `options`, wait until it answers, and end it afterwards.
+
+    On `port`, where it is to come back under the address that it had before; else on a free one.
+    """
+    port = port or _free_port()
     command = [
         sys.executable,
         "-m",

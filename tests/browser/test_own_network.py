@@ -97,7 +97,7 @@ def test_a_renamed_class_of_ones_own_is_filled_by_the_proposed_rules_and_by_rule
     tab.says("verdict", "CustomResNet")
     tab.verdict_is("COMPLETE")
     for behind in reversed(range(1, tab.rule_count())):
-        tab.click(f"delete-{behind}")
+        tab.deletes_rule(behind + 1)
         tab.rules(behind)
     tab.verdict_is("INCOMPATIBLE")
     rules = (

@@ -19,7 +19,7 @@ def renamed(tab: Explorer) -> Explorer:
 
 
 def test_a_wrong_file_is_named_and_the_open_checkpoint_and_its_rules_stay(renamed: Explorer, tmp_path: Path) -> None:
-    renamed.click("delete-1")
+    renamed.deletes_rule(2)
     renamed.verdict_is("PARTIAL")
     rules = renamed.rules(3)
     page = tmp_path / "resnet50.pth"
@@ -50,24 +50,16 @@ def test_a_wrong_picture_is_named_and_the_others_are_answered(tab: Explorer, tmp
     tab.says("remove-pictures", "Remove 3 pictures")
 
 
-def test_a_collision_names_both_keys_and_the_other_rules_go_on(renamed: Explorer) -> None:
-    renamed.writes_rule("rename 'bn1.' -> 'bn2.'", behind=4)
-    renamed.says("say-error-rule-4", "two keys one name")
-    renamed.says("say-error-rule-4", "Until then it is left out")
-    renamed.verdict_is("COMPLETE")
-    renamed.pictured("align-collision")
-    assert len(renamed.rules(5)) == 5
-
-
 def test_a_rule_that_is_no_pattern_is_said_and_what_was_typed_stays(renamed: Explorer) -> None:
-    renamed.types("new-rule", "regex (norm -> bn")
-    renamed.says("say-error-rule-new", "is no regular expression")
-    expect(renamed.by_key("new-rule").locator("input")).to_have_value("regex (norm -> bn")
-    renamed.types("rule-text-1", "rename 'classifier.' -> 'fc{n}.'")
-    renamed.says("say-error-rule-1", "the pattern does not capture")
-    expect(renamed.by_key("rule-text-1").locator("input")).to_have_value("rename 'classifier.' -> 'fc{n}.'")
+    renamed.types_rule("regex (norm -> bn")
+    expect(renamed.line(5).locator(".complaint")).to_contain_text("is no regular expression")
+    expect(renamed.rule_field).to_have_value("regex (norm -> bn")
+    renamed.types_rule("rename 'classifier.' -> 'fc{n}.'", 2)
+    expect(renamed.line(2).locator(".complaint")).to_contain_text("the pattern does not capture")
+    expect(renamed.rule_field).to_have_value("rename 'classifier.' -> 'fc{n}.'")
     renamed.verdict_is("COMPLETE")
-    assert len(renamed.rules(4)) == 4
+    renamed.line(5).locator(".text").click()
+    expect(renamed.rule_field).to_have_value("regex (norm -> bn")
 
 
 def test_a_labels_file_with_too_few_lines_is_said_and_pictures_stay(tab: Explorer, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import streamlit
 import torch
 import torchvision  # noqa: F401  imported before the first page, so that no test waits for it
 from torch import Tensor
@@ -62,3 +63,17 @@ def small_file(small_weights: dict[str, Tensor]) -> bytes:
 def renamed(tab: Tab) -> Tab:
     """The Align page with the example that needs four rules."""
     return tab.open_example("renamed").go("align")
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the download buttons would give, by key."""
+    given: dict[str, Any] = {}
+    button: Any = streamlit.download_button
+
+    def recorded(label: str, data: Any, *rest: Any, key: str, **named: Any) -> Any:
+        given[key] = data
+        return button(label, data, *rest, key=key, **named)
+
+    monkeypatch.setattr(streamlit, "download_button", recorded)
+    return given

@@ -35,6 +35,9 @@ class Tab:
 
     def __init__(self) -> None:
         self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        self._typed = 0
+        self._told: dict[str, dict[str, Any]] = {}
+        self._log: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.run()
 
     def run(self) -> Self:
@@ -192,12 +195,65 @@ class Tab:
 
     @property
     def rules(self) -> list[str]:
-        """The rules' fields, in order."""
-        return [field.value or "" for field in self.app.text_input if (field.key or "").startswith("rule-text-")]
+        """The rules' texts, in order."""
+        return [line["text"] for line in self.editor["rules"]]
 
-    def rule_says(self, position: int) -> str:
-        """What stands under the rule at `position`."""
-        return self.texts_in(f"rule-{position}")[-1]
+    @property
+    def editor(self) -> dict[str, Any]:
+        """What the rule editor was given to draw."""
+        shown = json.loads(self._component("rule_editor").proto.json)
+        assert isinstance(shown, dict)
+        return shown
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the component that keeps rules in the browser was given."""
+        given = json.loads(self._component("browser_memory").proto.json)
+        assert isinstance(given, dict)
+        return given
+
+    def acts(self, *acts: dict[str, Any], client: str = "tab") -> Self:
+        """Do something in the rule editor: each act as its script writes it into the log; all in one run."""
+        log = self._log.setdefault((client, self.editor["place"]), [])
+        for act in acts:
+            log.append({"id": len(log) + 1, **act})
+        return self._tells("rule_editor", "acts", {"client": client, "place": self.editor["place"], "log": list(log)})
+
+    def types(self, text: str | None, position: int | None = None, at: int | None = None, client: str = "tab") -> Self:
+        """Type in the rule editor without Enter; None leaves the field as it was."""
+        self._typed += 1
+        draft = {"client": client, "place": self.editor["place"], "number": self._typed, "position": position, "at": at}
+        return self._tells("rule_editor", "draft", {**draft, "text": text})
+
+    def writes(self, text: str, position: int | None = None, at: int | None = None) -> Self:
+        """Type a rule and press Enter: in place of the one at `position`, or a new one."""
+        self.types(text, position, at)
+        act = {"act": "write", "position": position, "at": at, "text": text, "number": self._typed}
+        return self.acts(act | {"rule": None if position is None else self.rules[position]})
+
+    def on_rule(self, act: str, position: int, **more: Any) -> Self:
+        """Do something to the rule at `position`."""
+        return self.acts({"act": act, "position": position, "rule": self.rules[position], **more})
+
+    def _component(self, name: str) -> Any:
+        found = [part for part in self.app.get("bidi_component") if part.proto.component_name.endswith(name)]
+        assert len(found) == 1, f"there are {len(found)} components {name}"
+        return found[0]
+
+    def _tells(self, component: str, name: str, value: Any) -> Self:
+        """As the component's script tells of a new state; what it told of before stays."""
+        widget = self._component(component).proto.id
+        told = self._told.setdefault(widget, {})
+        told[name] = value
+        states = self.app._tree.get_widget_states()
+        for at in reversed([at for at, row in enumerate(states.widgets) if row.id == widget]):
+            del states.widgets[at]
+        state = states.widgets.add()
+        state.id, state.json_value = widget, json.dumps(told)
+        with patch.object(PagesManager, "__init__", _as_a_server_that_was_visited):
+            self.app._run(states)
+        assert not self.app.exception, "the page ended in an exception: see the log"
+        return self
 
     def _containers(self, prefix: str) -> Iterator[Block]:
         for node in (*self.app.main, *self.app.sidebar):

@@ -18,15 +18,15 @@ STRIP, HEAD, SHORTCUT, NORM = SUGGESTED = [
 
 
 def test_another_network_and_back_finds_the_edited_rules_again(renamed: Tab) -> None:
-    renamed.click("delete-1").choose("network", "resnet18")
+    renamed.on_rule("delete", 1).choose("network", "resnet18")
     assert renamed.badge == "INCOMPATIBLE"
     renamed.choose("network", "resnet20_cifar_b")
     assert (renamed.badge, renamed.rules) == ("PARTIAL", [STRIP, SHORTCUT, NORM])
-    assert renamed.label("undo") == "Undo: delete rule 2"
+    assert renamed.editor["steps"] == ["delete rule 2"]
 
 
 def test_change_of_page_and_back_keeps_rules_network_and_search(renamed: Tab) -> None:
-    renamed.click("delete-1").choose("network", "resnet32_cifar_b").write("new-rule", "drop layer9.")
+    renamed.on_rule("delete", 1).choose("network", "resnet32_cifar_b").writes("drop layer9.")
     before = renamed.rules
     renamed.go("open").go("predict").go("align")
     assert (renamed.field("network"), renamed.rules) == ("resnet32_cifar_b", before)
@@ -57,7 +57,7 @@ def test_every_state_dict_of_a_file_can_be_chosen(two_networks: Tab) -> None:
 
 
 def test_each_state_dict_keeps_its_own_rules(two_networks: Tab) -> None:
-    two_networks.write("new-rule", "drop fc.").choose("state-dict", "teacher").choose("state-dict", "student")
+    two_networks.writes("drop fc.").choose("state-dict", "teacher").choose("state-dict", "student")
     assert two_networks.rules == ["drop 'fc.'"]
 
 
@@ -113,7 +113,7 @@ def test_another_checkpoint_can_be_the_target(tab: Tab, small_weights: dict[str,
     tab.upload("reference-", ("reference.pth", small_file))
     assert "Keys of reference.pth" in tab.says
     if tab.badge != "COMPLETE":
-        tab.write("new-rule", "strip prefix module.")
+        tab.writes("strip prefix module.")
     assert tab.badge == "COMPLETE"
     assert tab.label("next").startswith("Convert")
 

@@ -18,5 +18,5 @@ def test_the_other_copy_is_taken_with_one_click_and_given_back_by_undo(tab: Tab,
     tab.click("take-copy-0")
     assert tab.rules[0] == "strip prefix 'encoder_k.'"
     assert tab.badge == "COMPLETE"
-    tab.click("undo")
+    tab.acts({"act": "undo"})
     assert tab.rules == before

@@ -78,7 +78,7 @@ def test_two_tabs_see_two_different_checkpoints(new_tab: Callable[[], Tab], smal
     for page in ("open", "align", "load"):
         assert one.go(page).texts_in("mono-sidebar") == ["digits_resnet20_renamed.pth"]
         assert two.go(page).texts_in("mono-sidebar") == ["resnet.pth"]
-    one.go("align").click("delete-0")
+    one.go("align").on_rule("delete", 0)
     assert (one.badge, two.go("align").badge) == ("INCOMPATIBLE", "COMPLETE")
     assert one.session is not two.session
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,26 @@ def test_with_nothing_done_undo_and_redo_leave_the_rules_alone() -> None:
     history.undo()
     history.redo()
     assert (history.rules, history.next_undo, history.next_redo) == (FIRST, "", "")
+
+
+def test_any_step_can_be_gone_back_to_and_on_again() -> None:
+    history = History(FIRST)
+    history.commit("add a rule", SECOND)
+    history.commit("start from nothing", RuleSet())
+    history.go_to(0)
+    assert (history.rules, history.steps) == (FIRST, ["add a rule", "start from nothing"])
+    history.go_to(2)
+    assert history.rules == RuleSet()
+    history.go_to(1)
+    assert (history.rules, history.next_undo, history.next_redo) == (SECOND, "add a rule", "start from nothing")
+
+
+@pytest.mark.parametrize("at", [-1, 99])
+def test_a_step_that_there_is_not_is_the_first_or_the_last(at: int) -> None:
+    history = History(FIRST)
+    history.commit("add a rule", SECOND)
+    history.go_to(at)
+    assert history.rules == (FIRST if at < 0 else SECOND)
 
 
 @given(st.lists(st.sampled_from(["undo", "redo", "norm1. -> bn1.", "drop fc.", "strip prefix module."])))

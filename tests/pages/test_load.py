@@ -11,7 +11,6 @@ from torch import Tensor
 from ckpt_explorer.reading import open_checkpoint
 from tests.pages.conftest import saved
 from tests.pages.tab import Tab
-from tests.pages.test_align import downloads  # noqa: F401  a fixture
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ def test_nan_in_the_weights_shows_in_the_shape_check(tab: Tab, small_weights: di
 
 
 def test_when_the_rules_change_the_network_must_be_loaded_again(tab: Tab) -> None:
-    tab.open_example("renamed").go("load").click("load").go("align").click("delete-1").go("load")
+    tab.open_example("renamed").go("load").click("load").go("align").on_rule("delete", 1).go("load")
     assert tab.session.loaded is None
     assert tab.label("load") == "Load" and not tab.has_button("next")
 
@@ -156,7 +155,7 @@ def test_the_devices_of_this_machine_are_on_offer(fits: Tab) -> None:
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
 def test_the_downloads_are_files_under_the_networks_own_keys(
-    downloads: dict[str, Any],  # noqa: F811
+    downloads: dict[str, Any],
     tab: Tab,
     suffix: str,
 ) -> None:
@@ -169,7 +168,7 @@ def test_the_downloads_are_files_under_the_networks_own_keys(
 
 
 def test_a_reference_is_converted_and_not_loaded(
-    downloads: dict[str, Any],  # noqa: F811
+    downloads: dict[str, Any],
     tab: Tab,
     small_weights: dict[str, Tensor],
     small_file: bytes,

@@ -16,7 +16,6 @@ from ckpt_explorer.examples import DIGITS, example_images, facts
 from ckpt_explorer.inference.label_sets import CIFAR10
 from tests.pages.conftest import saved
 from tests.pages.tab import Tab
-from tests.pages.test_align import downloads  # noqa: F401  a fixture
 from tests.pages.test_open import MARKUP, PICTURE, markdown_and_labels
 
 ZERO, ONE = (next(path for path in example_images() if facts()["images"][path.name] == digit) for digit in (0, 1))
@@ -131,7 +130,7 @@ def test_only_wrong_pictures_give_sentences_and_no_table(fits: Tab) -> None:
     assert not fits.has_table("second")
 
 
-def test_the_answers_can_be_taken_home_as_a_table(downloads: dict[str, Any], fits: Tab) -> None:  # noqa: F811
+def test_the_answers_can_be_taken_home_as_a_table(downloads: dict[str, Any], fits: Tab) -> None:
     fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()))
     table = pd.read_csv(io.BytesIO(downloads["download-answers"]))
     assert list(table["picture"]) == [ZERO.name] and list(table["name"]) == ["zero"]

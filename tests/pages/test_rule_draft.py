@@ -65,8 +65,8 @@ def test_a_draft_waits_while_another_network_is_looked_at_and_goes_with_its_file
     here = renamed.session
     here.draft = RuleDraft(1, "classifier. -> head.")
     renamed.choose("network", "resnet18")
-    assert here.draft is None
+    assert here.place not in here.rule_drafts
     renamed.choose("network", "resnet20_cifar_b")
     assert here.draft == RuleDraft(1, "classifier. -> head.")
     renamed.open_example("renamed")
-    assert here.draft is None
+    assert not here.rule_drafts
