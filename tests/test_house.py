@@ -75,6 +75,23 @@ def test_nothing_calls_what_would_run_a_file(file: Path) -> None:
     assert not set(imported(tree)) & (DANGEROUS | {"pickle", "_pickle", "dill", "joblib", "cloudpickle"})
 
 
+MARKUP = (
+    "innerHTML",
+    "outerHTML",
+    "insertAdjacentHTML",
+    "setHTML",
+    "createContextualFragment",
+    "document.write",
+    "eval(",
+)
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.js")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_script_of_a_page_makes_markup_of_a_text(file: Path) -> None:
+    script = file.read_text(encoding="utf-8")
+    assert not [name for name in MARKUP if name in script]
+
+
 @pytest.mark.parametrize("file", PRODUCT, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_room_says_its_purpose_in_its_first_line(file: Path) -> None:
     said = ast.get_docstring(parsed(file))
