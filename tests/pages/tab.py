@@ -5,6 +5,7 @@ Nothing here imports torch: the tests that show the app without it use a Tab too
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from torch import Tensor
 
 from tests.pages.conftest import saved
@@ -62,7 +65,7 @@ def test_every_key_has_a_row_with_its_name_on_both_sides_and_the_rule_that_did_i
 
 
 def test_a_key_without_a_place_is_shown_as_it_is_saved_and_as_it_was_renamed(renamed: Tab) -> None:
-    renamed.click("delete-0")
+    renamed.on_rule("delete", 0)
     diff = Diff(renamed)
     assert diff.counts == {"missing": 128, "unexpected": 128}
     assert diff.row("module.layer1.0.norm1.weight").renamed == "module.layer1.0.bn1.weight"
@@ -108,9 +111,9 @@ def test_what_no_grid_would_ask_changes_nothing(renamed: Tab, asked: dict[str, A
 
 def test_what_the_browser_has_is_not_sent_again(renamed: Tab) -> None:
     base, state = Diff(renamed).light["base"], Diff(renamed).light["state"]
-    renamed.tick("on-1", False)
+    renamed.on_rule("switch", 1, on=False)
     assert Diff(renamed).light["base"] == base and Diff(renamed).light["state"] != state
-    renamed.tick("on-1", True)
+    renamed.on_rule("switch", 1, on=True)
     assert Diff(renamed).light["state"] == state
 
 
