@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from ckpt_explorer.errors import InferenceError
+from ckpt_explorer.inference.batches import AnsweredBatch, predict_batches
+from ckpt_explorer.inference.collection import collect
+from ckpt_explorer.inference.features import head_path
 from ckpt_explorer.inference.labels import check_labels, default_labels
+from ckpt_explorer.inference.pace import Pace
 from ckpt_explorer.inference.prediction import FailedImage, NamedImage, Prediction, RandomCheck, random_check
-from ckpt_explorer.inference.prediction import predict as predict_images
 from ckpt_explorer.inference.preprocessing import Preprocessing, default_preprocessing
+from ckpt_explorer.inference.timing import Timing
 from ckpt_explorer.loading import LoadedModel
 
 DEFAULT_SIZE = 224
@@ -42,30 +46,75 @@ def predict(
 ) -> list[Prediction | FailedImage]:
     """What the network says to each image, in their order; a wrong image becomes a FailedImage and stops no other.
 
-    Without `labels`, ImageNet's names stand for 1000 classes, and none for other counts.
+    A path may also be a folder or a zip archive, which stands for all pictures in it. Without `labels`, ImageNet's
+    names stand for 1000 classes, and none for other counts.
 
     Raises:
         InferenceError: no image, labels or preprocessing that do not fit, or a network that gives no class scores.
     """
+    batches = predict_stream(
+        loaded,
+        images,
+        preprocessing=preprocessing,
+        labels=labels,
+        top=top,
+        pace=Pace(batch_size),
+        progress=progress,
+    )
+    return [answer for batch in batches for answer in batch.answers]
+
+
+def predict_stream(
+    loaded: LoadedModel,
+    images: Sequence[str | os.PathLike[str] | NamedImage],
+    *,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    top: int = 5,
+    pace: Pace | None = None,
+    features: bool = False,
+    timing: Timing | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[AnsweredBatch]:
+    """As `predict`, batch by batch as they come, at a pace of one's own, with the features where they are wanted.
+
+    Raises:
+        InferenceError: as `predict`, at the first batch; or features are wanted of a network without a head.
+    """
     if not images:
         raise InferenceError("There is no image to predict: give at least one, or check the shapes with a random one.")
-    named = [image if isinstance(image, NamedImage) else NamedImage(Path(image).name, Path(image)) for image in images]
     classes = loaded.architecture.num_classes
     if labels is None and classes:
         found = default_labels(classes)
         labels = found[1] if found else None
     elif labels is not None and classes:
         check_labels(labels, classes)
-    return predict_images(
+    head = head_path(loaded.architecture.head) if features else None
+    if features and head is None:
+        raise InferenceError(
+            "The network has no last layer whose input could be its features: load one that has a head."
+        )
+    return predict_batches(
         loaded.module,
-        named,
+        as_named(images),
         preprocessing or usual_preprocessing(loaded),
         channels=input_channels(loaded),
         labels=labels,
         top=min(top, classes) if classes else top,
-        batch_size=batch_size,
+        pace=pace,
+        head=head,
+        timing=timing,
         progress=progress,
     )
+
+
+def as_named(images: Sequence[str | os.PathLike[str] | NamedImage]) -> list[NamedImage]:
+    """Pictures as they are; every run of paths becomes what `collect` finds there."""
+    named: list[NamedImage] = []
+    for is_named, run in groupby(images, lambda image: isinstance(image, NamedImage)):
+        given = list(run)
+        named += given if is_named else collect(given).images  # type: ignore[arg-type]  # groupby tells them apart
+    return named
 
 
 def predict_random(loaded: LoadedModel, size: int | None = None) -> RandomCheck:

@@ -121,14 +121,14 @@ def as_input(image: Image, preprocessing: Preprocessing, channels: int) -> torch
 
     check_channels(preprocessing, channels)
     flat = as_gray_or_rgb(image).convert("L" if channels == 1 else "RGB")
-    pixels = torch.from_numpy(np.array(_centre(_resized(flat, preprocessing), preprocessing.size), dtype=np.uint8))
-    x = pixels.reshape(preprocessing.size, preprocessing.size, channels).permute(2, 0, 1).contiguous()
-    x = x.to(torch.float32).div_(1 / preprocessing.scale)
-    if preprocessing.bgr:
-        x = x.flip(0)
-    mean = torch.tensor(preprocessing.mean, dtype=torch.float32).reshape(-1, 1, 1)
-    std = torch.tensor(preprocessing.std, dtype=torch.float32).reshape(-1, 1, 1)
-    return x.sub_(mean).div_(std)
+    size = preprocessing.size
+    pixels = np.asarray(_centre(_resized(flat, preprocessing), size)).reshape(size, size, channels)
+    # numpy and not torch: readers are threads, and each would get worker threads of its own from torch
+    x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[:: -1 if preprocessing.bgr else 1]).astype(np.float32)
+    x /= np.float32(1 / preprocessing.scale)
+    x -= np.array(preprocessing.mean, dtype=np.float32).reshape(-1, 1, 1)
+    x /= np.array(preprocessing.std, dtype=np.float32).reshape(-1, 1, 1)
+    return torch.from_numpy(x)
 
 
 def check_channels(preprocessing: Preprocessing, channels: int) -> None:

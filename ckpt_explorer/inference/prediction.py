@@ -1,25 +1,24 @@
-"""Prediction: named pictures through a loaded network, one answer each."""
+"""Prediction: what a network says to one named picture, from its class scores; and the check with a random one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.errors import ImageError, InferenceError
-from ckpt_explorer.inference.class_scores import ClassScores, class_scores, main_tensor
+from ckpt_explorer.errors import InferenceError
+from ckpt_explorer.inference.class_scores import ClassScores, main_tensor
 from ckpt_explorer.inference.forward import place_of, timed_forward
-from ckpt_explorer.inference.images import ImageSource, as_input, check_channels, open_image
-from ckpt_explorer.inference.labels import check_labels
-from ckpt_explorer.inference.preprocessing import MAX_SIZE, Preprocessing
+from ckpt_explorer.inference.images import ImageSource
+from ckpt_explorer.inference.preprocessing import MAX_SIZE
 from ckpt_explorer.text import plural, shape_as_text
 
 if TYPE_CHECKING:
     import torch
 
-MAX_BATCH_VALUES = 2**25
-"""Numbers in one batch's input (128 MiB in float32): larger pictures go in smaller batches."""
+MAX_RANDOM_VALUES = 2**27
+"""Numbers in a random picture: 512 MiB in float32."""
 
 SUM_TOLERANCE = 1e-3
 """Scores of 0..1 whose sum is this near 1 are probabilities already: half precision, 1,000 classes."""
@@ -89,51 +88,6 @@ class FailedImage:
         return {"image": self.image, "error": self.says}
 
 
-def predict(
-    module: torch.nn.Module,
-    images: Sequence[NamedImage],
-    preprocessing: Preprocessing,
-    *,
-    channels: int,
-    labels: Sequence[str] | None = None,
-    top: int = 5,
-    batch_size: int = 32,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Prediction | FailedImage]:
-    """What `module`, in eval mode, says to each of `images`, in their order, on the device where its weights are.
-
-    A picture that can't be read becomes a `FailedImage` and stops no other. Pictures are read batch by batch, so
-    memory holds one batch. `progress(done, of)` is called before each picture is read and after each batch, and may
-    raise to give up. Probabilities are the softmax of the logits; a network whose output is that already is
-    recognised (0..1, sum 1), and the notes say so.
-
-    Raises:
-        PreprocessingError: the network takes neither 1 nor 3 channels, or another number than the preprocessing.
-        LabelsError: there is not one label a class.
-        InferenceError: the network failed or gives no class scores, or `top` or `batch_size` is below 1.
-    """
-    check_channels(preprocessing, channels)
-    check_counts(top, batch_size)
-    report = progress or (lambda _done, _of: None)
-    step = max(1, min(batch_size, MAX_BATCH_VALUES // (channels * preprocessing.size**2)))
-    answers: list[Prediction | FailedImage] = []
-    for start in range(0, len(images), step):
-        inputs: list[torch.Tensor] = []
-        failed: dict[int, FailedImage] = {}
-        batch = images[start : start + step]
-        for position, image in enumerate(batch):
-            report(start, len(images))
-            try:
-                inputs.append(as_input(open_image(image.source, image.name), preprocessing, channels))
-            except ImageError as error:
-                failed[position] = FailedImage(image.name, str(error))
-        readable = [image.name for position, image in enumerate(batch) if position not in failed]
-        predicted = iter(_predictions(module, readable, inputs, labels, top))
-        answers += [failed[position] if position in failed else next(predicted) for position in range(len(batch))]
-        report(len(answers), len(images))
-    return answers
-
-
 def check_counts(top: int, batch_size: int) -> None:
     """Refuse, before any picture is looked for, what can't be counted.
 
@@ -144,21 +98,18 @@ def check_counts(top: int, batch_size: int) -> None:
         raise InferenceError(f"{top} classes of batches of {batch_size} can't be shown: both must be 1 or more.")
 
 
-def _predictions(
-    module: torch.nn.Module, names: list[str], inputs: list[torch.Tensor], labels: Sequence[str] | None, top: int
+def predictions(
+    names: Sequence[str], scores: ClassScores, labels: Sequence[str] | None, top: int, milliseconds: float
 ) -> list[Prediction]:
+    """The best `top` classes of each of `names`, which took `milliseconds` each; `scores.logits` has one row a name.
+
+    Probabilities are the softmax of the logits; a network whose output is that already is recognised (0..1, sum 1), and
+    the notes say so.
+    """
     import torch
 
-    if not inputs:
-        return []
-    place = place_of(module)
-    output, milliseconds = timed_forward(module, torch.stack(inputs).to(place.device, place.dtype))
-    scores = class_scores(output, len(inputs))
-    if labels is not None:
-        check_labels(labels, scores.logits.shape[1], "The list of labels")
     rows = scores.logits.detach().cpu().to(torch.float64)
-    share = milliseconds / len(inputs)
-    return [_prediction(name, row, scores, labels, top, share) for name, row in zip(names, rows, strict=True)]
+    return [_prediction(name, row, scores, labels, top, milliseconds) for name, row in zip(names, rows, strict=True)]
 
 
 def _prediction(
@@ -230,7 +181,7 @@ def random_check(module: torch.nn.Module, channels: int, size: int, seed: int = 
     """
     import torch
 
-    if not 1 <= size <= MAX_SIZE or channels < 1 or channels * size**2 > 4 * MAX_BATCH_VALUES:
+    if not 1 <= size <= MAX_SIZE or channels < 1 or channels * size**2 > MAX_RANDOM_VALUES:
         raise InferenceError(
             f"A random picture of {channels} × {size} × {size} can't be made: give 1 to {MAX_SIZE:,} px."
         )

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ckpt_explorer.errors import InferenceError, LabelsError, PreprocessingError
+from ckpt_explorer.inference.batches import predict
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import (
     ClassScore,
     FailedImage,
     NamedImage,
     Prediction,
-    predict,
     random_check,
 )
 from ckpt_explorer.inference.preprocessing import preprocessing
@@ -79,7 +79,10 @@ def test_a_broken_picture_in_the_middle_stops_no_other() -> None:
 
 
 def test_pictures_that_are_all_broken_never_reach_the_network() -> None:
-    answers = predict(nn.Identity().train(), [NamedImage("a", b"")], CIFAR, channels=3)
+    def fail(_logits: Tensor) -> Tensor:
+        raise AssertionError("it was asked")
+
+    answers = predict(Gives(fail), [NamedImage("a", b"")], CIFAR, channels=3)
     assert [type(answer) for answer in answers] == [FailedImage]
     assert predict(resnet20(), [], CIFAR, channels=3) == []
 
