@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import InferenceError
 from ckpt_explorer.inference.batches import AnsweredBatch, predict_batches
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.features import head_path
+from ckpt_explorer.inference.forward import place_of
+from ckpt_explorer.inference.heat_map import HeatMap, heat_map, stages_of
+from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.labels import check_labels, default_labels
+from ckpt_explorer.inference.overlay import overlaid
 from ckpt_explorer.inference.pace import Pace
 from ckpt_explorer.inference.prediction import FailedImage, NamedImage, Prediction, RandomCheck, random_check
 from ckpt_explorer.inference.preprocessing import Preprocessing, default_preprocessing
 from ckpt_explorer.inference.timing import Timing
 from ckpt_explorer.loading import LoadedModel
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DEFAULT_SIZE = 224
 
@@ -106,6 +114,42 @@ def predict_stream(
         timing=timing,
         progress=progress,
     )
+
+
+def where_it_looked(
+    loaded: LoadedModel,
+    image: NamedImage,
+    *,
+    preprocessing: Preprocessing | None = None,
+    class_index: int | None = None,
+    stage: str | None = None,
+) -> tuple[HeatMap, Image]:
+    """The heat map of one picture, for the class that is answered or for `class_index`, and the picture with it laid over.
+
+    Without `stage` it is the last, where the map is exact for a network that averages its last features.
+
+    Raises:
+        InferenceError: no such stage or class, the network has no place to point at, or the picture can't be read.
+    """
+    steps = preprocessing or usual_preprocessing(loaded)
+    picture = open_image(image.source, image.name)
+    x = as_input(picture, steps, input_channels(loaded))[None]
+    found = heat_map(loaded.module, x, class_index, stage, head_path(loaded.architecture.head))
+    return found, overlaid(picture, found.strength, steps)
+
+
+def stages(loaded: LoadedModel, preprocessing: Preprocessing | None = None) -> tuple[str, ...]:
+    """The stages that a heat map can be of, first to last.
+
+    Raises:
+        InferenceError: there is none.
+    """
+    import torch
+
+    steps = preprocessing or usual_preprocessing(loaded)
+    place = place_of(loaded.module)
+    blank = torch.zeros((1, input_channels(loaded), steps.size, steps.size), device=place.device, dtype=place.dtype)
+    return tuple(stages_of(loaded.module, blank))
 
 
 def as_named(images: Sequence[str | os.PathLike[str] | NamedImage]) -> list[NamedImage]:

@@ -55,6 +55,15 @@ def _predict(command: argparse.ArgumentParser) -> None:
     command.add_argument("images", nargs="*", metavar="IMAGE", help="pictures, folders of them, or zip archives")
     _target(command)
     _inference(command)
+    command.add_argument(
+        "--truth", metavar="folders|FILE", help="what the pictures are: their folders' names, or a CSV or JSON file"
+    )
+    command.add_argument("--heatmap", metavar="DIR", help="write where the network looked, a PNG for each picture")
+    command.add_argument("--stage", metavar="NAME", help="of which stage: stem, layer1, ...; the last by default")
+    command.add_argument("--features", metavar="OUT", help="write the last layer's input: .npz or .safetensors")
+    command.add_argument("--table", metavar="OUT.csv", help="write the answers as a table")
+    command.add_argument("--precision", default="", help="compute in float16 or bfloat16, weights as loaded")
+    command.add_argument("--channels-last", action="store_true", help="give pictures as (N, H, W, C) in memory")
 
 
 def _export(command: argparse.ArgumentParser) -> None:

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ckpt_explorer.alignment import Verdict
-from ckpt_explorer.api import input_channels, predict, predict_random, usual_preprocessing
+from ckpt_explorer.api import input_channels, predict_random, usual_preprocessing
 from ckpt_explorer.cli.align import exit_status
+from ckpt_explorer.cli.answering import answer_images
 from ckpt_explorer.cli.journey import proposed
-from ckpt_explorer.cli.output import warn, write_json, write_line, write_table
-from ckpt_explorer.errors import InferenceError, LabelsError
+from ckpt_explorer.cli.output import write_json, write_line
+from ckpt_explorer.errors import LabelsError
 from ckpt_explorer.evidence import Trust, check_values, trust
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
-from ckpt_explorer.inference.prediction import FailedImage, Prediction, check_counts
+from ckpt_explorer.inference.prediction import check_counts
 from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
@@ -28,8 +29,10 @@ def run(arguments: Namespace) -> int:
     complete = proposal.alignment.verdict is Verdict.COMPLETE
     loaded = load(proposal.alignment, device=arguments.device, dtype=arguments.dtype, strict=arguments.strict)
     judged = trust(loaded)
-    steps = given_preprocessing(arguments, loaded)
     names = given_labels(arguments.labels, loaded)
+    check_counts(arguments.top, arguments.batch_size)
+    collection = collect(arguments.images) if arguments.images else None
+    steps = given_preprocessing(arguments, loaded)
     answer: dict[str, Any] = {
         "architecture": loaded.architecture.as_json(),
         "verdict": str(proposal.alignment.verdict),
@@ -39,37 +42,22 @@ def run(arguments: Namespace) -> int:
         "load": loaded.report.as_json(),
         "predictions": [],
     }
-    failed = 0
-    if arguments.images:
-        check_counts(arguments.top, arguments.batch_size)
-        collection = collect(arguments.images)
-        rows = predict(
-            loaded,
-            collection.images,
-            preprocessing=steps,
-            labels=names,
-            top=arguments.top,
-            batch_size=arguments.batch_size,
-        )
-        failed = sum(isinstance(row, FailedImage) for row in rows)
-        if failed == len(rows):
-            raise InferenceError(" ".join(row.says for row in rows[:1] if isinstance(row, FailedImage)))
-        answer["predictions"] = [row.as_json() for row in rows]
-        if not arguments.json:
-            _write_trust(loaded, judged, complete, proposal.alignment.says)
-        answer["notes"] = list(collection.notes)
-        if not arguments.json:
-            for note in collection.notes:
-                warn(note)
-        _write_answers(rows, steps, arguments.json)
-    else:
+    if collection is None:
         check = predict_random(loaded, arguments.size)
         answer["random_check"] = check.as_json()
-        if not arguments.json:
-            _write_trust(loaded, judged, complete, proposal.alignment.says)
-            write_line(check.says)
+        failed = 0
+    else:
+        answered = answer_images(arguments, loaded, collection, steps, names)
+        answer.update(answered.as_json(arguments.top))
+        failed = answered.failed
     if arguments.json:
         write_json(answer)
+    else:
+        _write_trust(loaded, judged, complete, proposal.alignment.says)
+        if collection is None:
+            write_line(check.says)
+        else:
+            answered.write(steps, arguments.top)
     return max(exit_status(proposal), int(judged.level != "answers"), int(failed > 0))
 
 
@@ -121,26 +109,3 @@ def _write_trust(loaded: LoadedModel, judged: Trust, complete: bool, says: str) 
     for sentence in judged.says:
         if sentence != says:
             write_line(f"! {sentence}")
-
-
-def _write_answers(rows: list[Prediction | FailedImage], steps: Preprocessing, as_json: bool) -> None:
-    for row in rows:
-        if isinstance(row, FailedImage):
-            warn(row.says)
-    if as_json:
-        return
-    write_line(f"Preprocessing {steps}")
-    for row in rows:
-        if isinstance(row, Prediction):
-            write_line(f"{row.image}  output {row.output_shape}  {row.milliseconds:.1f} ms")
-            write_table(
-                (
-                    (
-                        f"{score.index}",
-                        score.label or "",
-                        "–" if score.probability is None else f"{score.probability:.4f}",
-                    )
-                    for score in row.top
-                ),
-                indent="    ",
-            )

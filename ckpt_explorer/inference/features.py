@@ -98,3 +98,15 @@ def write_features(path: Path, names: Sequence[str], features: Array) -> None:
             save_file({"features": np.ascontiguousarray(features)}, path, metadata={"images": json.dumps(list(names))})
     except OSError as error:
         raise InferenceError(f"{visible(str(path), 120)} can't be written: {error.strerror or error}.") from error
+
+
+def check_format(path: Path) -> None:
+    """Refuse, before any work, a file that features can't be written to.
+
+    Raises:
+        InferenceError: its ending is that of no format in FORMATS.
+    """
+    if path.suffix not in FORMATS:
+        raise InferenceError(
+            f"{visible(path.name, 80)} has no ending of a format to write: choose {' or '.join(FORMATS)}."
+        )

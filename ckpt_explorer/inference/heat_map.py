@@ -42,7 +42,7 @@ class HeatMap:
         """What speaks for the class, scaled so that the strongest place is 1; all 0 where nothing does."""
         import numpy as np
 
-        kept = np.maximum(self.values, 0)
+        kept: np.ndarray[Any, Any] = np.maximum(self.values, 0)
         top = float(kept.max())
         return kept / top if top > 0 else kept
 

@@ -28,7 +28,7 @@ def confusion(order: list[int], each: int, wrong: int = 0) -> np.ndarray:
 
 
 def test_right_top_five_confusion_and_the_most_confident_mistakes() -> None:
-    answers = [
+    answers: list[Prediction | FailedImage] = [
         answered("a", 0, 1, 2, 3, 4),
         answered("b", 1, 0, 2, 3, 4, sure=0.6),
         answered("c", 2, 3, 4, 5, 1, sure=0.8),

@@ -1,0 +1,165 @@
+"""predict on pictures: the answers, what they are judged as, and the files that were asked for beside them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ckpt_explorer.api import predict_stream, stages
+from ckpt_explorer.cli.judging import given_truth, write_judgement
+from ckpt_explorer.cli.output import warn, write_line, write_table
+from ckpt_explorer.cli.written_pictures import write_heat_maps
+from ckpt_explorer.errors import Diagnosis, InferenceError
+from ckpt_explorer.inference.answer_table import answers_as_csv
+from ckpt_explorer.inference.collection import Collection
+from ckpt_explorer.inference.features import check_format, write_features
+from ckpt_explorer.inference.findings import findings
+from ckpt_explorer.inference.judgement import TOP_FIVE, Judgement, judge
+from ckpt_explorer.inference.pace import Pace
+from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.inference.preprocessing import Preprocessing
+from ckpt_explorer.inference.timing import Timing
+from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.text import visible
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Answered:
+    """All that `predict` found out of the pictures; `names` are the classes as the answers call them."""
+
+    rows: list[Prediction | FailedImage]
+    pace: Pace
+    timing: Timing
+    names: Sequence[str] | None
+    judgement: Judgement | None = None
+    found: tuple[Diagnosis, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    files: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """How many pictures could not be read."""
+        return sum(isinstance(row, FailedImage) for row in self.rows)
+
+    def as_json(self, top: int) -> dict[str, Any]:
+        """What stands beside the evidence in the answer of `predict --json`."""
+        shown = [replace(row, top=row.top[:top]) if isinstance(row, Prediction) else row for row in self.rows]
+        return {
+            "predictions": [row.as_json() for row in shown],
+            "timing": {**self.pace.as_json(), **self.timing.as_json()},
+            **({"accuracy": self.judgement.as_json(self.names)} if self.judgement is not None else {}),
+            "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in self.found],
+            "notes": self.notes,
+            **self.files,
+        }
+
+    def write(self, steps: Preprocessing, top: int) -> None:
+        """The same as text; what could not be read or was left out goes to standard error."""
+        for note in self.notes:
+            warn(note)
+        for row in self.rows:
+            if isinstance(row, FailedImage):
+                warn(row.says)
+        write_line(f"Preprocessing {steps}")
+        for row in self.rows:
+            if isinstance(row, Prediction):
+                write_line(f"{row.image}  output {row.output_shape}  {row.milliseconds:.1f} ms")
+                cells = (
+                    (
+                        f"{score.index}",
+                        score.label or "",
+                        "–" if score.probability is None else f"{score.probability:.4f}",
+                    )
+                    for score in row.top[:top]
+                )
+                write_table(cells, indent="    ")
+        measured = self.timing.as_json()["latency_ms"]
+        write_line(
+            f"{self.timing.per_second:.1f} pictures a second; a batch of {self.pace.batch_size} waits {measured['p50']} ms "
+            f"in the middle, {measured['p99']} ms at the worst hundredth"
+        )
+        if self.judgement is not None:
+            write_judgement(self.judgement, self.names)
+        for diagnosis in self.found:
+            write_line(f"! {diagnosis}")
+
+
+def answer_images(
+    arguments: Namespace,
+    loaded: LoadedModel,
+    collection: Collection,
+    steps: Preprocessing,
+    names: Sequence[str] | None,
+) -> Answered:
+    """Send all pictures through the network, and judge and write what was asked for.
+
+    Raises:
+        InferenceError: nothing could be answered, or a file can't be written.
+    """
+    pace = Pace(arguments.batch_size, arguments.precision, arguments.channels_last)
+    classes = loaded.architecture.num_classes
+    truth = given_truth(arguments.truth, collection.images, classes or 0, names)
+    if arguments.features:
+        check_format(Path(arguments.features))
+    if arguments.stage or arguments.heatmap:
+        stages(loaded, steps)  # a network without any is refused before the work
+    answered = Answered([], pace, Timing(), names, notes=[*collection.notes, *(truth.notes if truth else ())])
+    features: list[np.ndarray[Any, Any]] = []
+    for batch in predict_stream(
+        loaded,
+        collection.images,
+        preprocessing=steps,
+        labels=names,
+        top=max(arguments.top, TOP_FIVE if truth else 1),
+        pace=pace,
+        features=bool(arguments.features),
+        timing=answered.timing,
+    ):
+        answered.rows += batch.answers
+        if batch.features is not None:
+            features.append(batch.features)
+    good = [row for row in answered.rows if isinstance(row, Prediction)]
+    if not good:
+        raise InferenceError(" ".join(row.says for row in answered.rows[:1] if isinstance(row, FailedImage)))
+    if truth is not None:
+        answered.names = names or truth.names
+        answered.judgement = judge(answered.rows, truth.classes, classes or good[0].output_shape[-1], answered.names)
+    answered.found = findings(answered.rows, answered.judgement)
+    _write_files(arguments, loaded, collection, steps, answered, features, truth.classes if truth else None)
+    return answered
+
+
+def _write_files(
+    arguments: Namespace,
+    loaded: LoadedModel,
+    collection: Collection,
+    steps: Preprocessing,
+    answered: Answered,
+    features: list[np.ndarray[Any, Any]],
+    truth: Any,
+) -> None:
+    import numpy as np
+
+    if arguments.features:
+        names = [row.image for row in answered.rows if isinstance(row, Prediction)]
+        rows = np.concatenate(features)
+        write_features(Path(arguments.features), names, rows)
+        answered.files["features"] = {"file": arguments.features, "pictures": len(names), "length": rows.shape[1]}
+    if arguments.table:
+        try:
+            Path(arguments.table).write_text(answers_as_csv(answered.rows, answered.names, truth), "utf-8", newline="")
+        except OSError as error:
+            raise InferenceError(
+                f"{visible(arguments.table, 120)} can't be written: {error.strerror or error}."
+            ) from error
+        answered.files["table"] = arguments.table
+    if arguments.heatmap:
+        answered.files["heat_maps"] = write_heat_maps(
+            Path(arguments.heatmap), loaded, collection.images, answered.rows, steps, arguments.stage
+        )
