@@ -8,6 +8,7 @@ from typing import Any
 from ckpt_explorer.alignment import Status, Verdict
 from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
+from ckpt_explorer.decisions import decisions_for
 from ckpt_explorer.key_pair import SYMBOLS
 from ckpt_explorer.proposal import Proposal
 from ckpt_explorer.text import plural, shape_as_text
@@ -23,6 +24,7 @@ def run(arguments: Namespace) -> int:
     else:
         write_alignment(proposal)
         write_rows(proposal)
+        write_decisions(proposal)
     return exit_status(proposal)
 
 
@@ -37,6 +39,7 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
     return {
         **proposal.alignment.as_json(),
         **drift,
+        "decisions": [row.as_json() for row in decisions_for(proposal.alignment)],
         "alternatives": [row.as_json() for row in proposal.alternatives],
         "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in proposal.diagnoses],
     }
@@ -78,3 +81,13 @@ def write_rows(proposal: Proposal) -> None:
         )
         if len(rows) > SHOWN:
             write_line(f"  ... {len(rows) - SHOWN:,} more: --json lists all")
+
+
+def write_decisions(proposal: Proposal) -> None:
+    """What can be done about what does not fit, as text, each with the words that do it."""
+    for decision in decisions_for(proposal.alignment):
+        write_heading(f"To decide: {decision.says}")
+        for choice in decision.choices:
+            write_line(f'  --decide "{decision.about}={choice.name}"  {choice.says}. {choice.consequence}')
+        if decision.not_offered:
+            write_line(f"  {decision.not_offered}")

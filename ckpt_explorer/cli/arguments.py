@@ -120,6 +120,13 @@ def _target(command: argparse.ArgumentParser) -> None:
         metavar="KEY=MODEL_KEY",
         help="put this key of the file in this place of the network, and all keys like it, by further rules",
     )
+    command.add_argument(
+        "--decide",
+        action="append",
+        default=[],
+        metavar="ABOUT=CHOICE",
+        help="what to do with something that does not fit, as align lists it, such as 'classes=leave out'",
+    )
 
 
 def _inference(command: argparse.ArgumentParser) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.decisions import decided
 from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.proposal import Proposal, propose, propose_architecture, with_rules
 from ckpt_explorer.reading import open_checkpoint
@@ -34,7 +36,7 @@ def proposed(arguments: Namespace) -> Proposal:
     proposal = propose(checkpoint, architecture=architecture, rules=rules, suggest_rules=not arguments.no_suggest)
     for pair in arguments.pair:
         proposal = _paired(proposal, pair)
-    return proposal
+    return _decided(proposal, arguments.decide) if arguments.decide else proposal
 
 
 def _paired(proposal: Proposal, pair: str) -> Proposal:
@@ -54,6 +56,12 @@ def _paired(proposal: Proposal, pair: str) -> Proposal:
     if not offers:
         raise RuleError(no_offer_says(alignment, *found))
     return with_rules(proposal, offers[0].rules)
+
+
+def _decided(proposal: Proposal, answers: list[str]) -> Proposal:
+    """The proposal with what `--decide` says of everything that does not fit."""
+    alignment = decided(proposal.alignment, answers)
+    return with_rules(replace(proposal, architecture=alignment.architecture), alignment.rules)
 
 
 def given_rules(arguments: Namespace) -> RuleSet | None:

@@ -6,31 +6,19 @@ Nothing here reads a tensor before it is asked for, and shapes alone say whether
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import RuleError
+from ckpt_explorer.rules.operation import Operation, Shape
+from ckpt_explorer.rules.sized_operations import NAMES, sized_operation
 from ckpt_explorer.text import visible
 
 if TYPE_CHECKING:
     import torch
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation on one tensor. `shape` gives None for a shape that it leaves alone.
-
-    `code` and `fits` are the same in Python, for scripts that people take home: what is done to t, and when.
-    """
-
-    shape: Callable[[Shape], Shape | None]
-    compute: Callable[[torch.Tensor], torch.Tensor]
-    code: str
-    help: str
-    fits: str = "t.dim() == 4"
+__all__ = ["OPERATIONS", "Combination", "Operation", "Shape", "combination", "filling", "operation"]
 
 
 def _four(shape: Shape) -> bool:
@@ -109,9 +97,11 @@ def operation(name: str) -> Operation:
     Raises:
         RuleError: there is none; the text names those there are.
     """
-    if name not in OPERATIONS:
-        raise RuleError(f"There is no arithmetic {visible(name, 60)!r}: choose from {', '.join(OPERATIONS)}.")
-    return OPERATIONS[name]
+    found = OPERATIONS.get(name) or sized_operation(name)
+    if found is None:
+        known = ", ".join((*OPERATIONS, *NAMES))
+        raise RuleError(f"There is no arithmetic {visible(name, 60)!r}: choose from {known}.")
+    return found
 
 
 _COMBINATION = re.compile(r"([^\s*/|]+) \* ([^\s*/|]+)( / \|\2\|)?$")

@@ -12,6 +12,7 @@ from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import pattern
 from ckpt_explorer.rules.arithmetic import OPERATIONS, combination, filling, operation
 from ckpt_explorer.rules.pattern import MAX_PATTERN, Rewrite
+from ckpt_explorer.rules.sized_operations import NAMES
 from ckpt_explorer.text import visible
 
 Kind = Literal[
@@ -175,7 +176,7 @@ KINDS: dict[Kind, RuleKind] = {
     "take from": RuleKind(_take_from, "use the state dict at this dotted path of the file", "take from state_dict_ema"),
     "transform": RuleKind(
         _transform,
-        f"arithmetic on the tensor of every key in which this pattern is found: {', '.join(OPERATIONS)}",
+        f"arithmetic on the tensor of every key in which this pattern is found: {', '.join((*OPERATIONS, *NAMES))}",
         "transform conv1.weight -> RGB to BGR",
         has_target=True,
     ),

@@ -13,7 +13,7 @@ from ckpt_explorer.evidence import check_values
 from ckpt_explorer.export import state_dict_bytes
 from ckpt_explorer.loading import DTYPES, LoadedModel, LoadReport, available_devices, load, report_of
 from ckpt_explorer.text import plural, visible
-from ckpt_explorer.ui import answers, journey, plain, verdict
+from ckpt_explorer.ui import answers, decide, journey, plain, verdict
 from ckpt_explorer.ui.session import Session, controlled
 
 SHOWN_LINES = 10
@@ -42,6 +42,7 @@ def offer(here: Session, alignment: Alignment) -> None:
         _names(report_of(alignment, strict=False))
         _downloads(here)
         return
+    decide.show(here, alignment)
     choice = here.load_choice
     complete = alignment.verdict is Verdict.COMPLETE and not alignment.summary["unexpected"]
     strict = complete if choice.strict is None else choice.strict

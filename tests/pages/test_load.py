@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ckpt_explorer.reading import open_checkpoint
+from tests.checkpoints import small_resnet_state_dict
 from tests.pages.conftest import saved
 from tests.pages.tab import Tab
 
@@ -187,3 +189,32 @@ def test_nothing_that_fits_is_refused_in_a_sentence(tab: Tab) -> None:
 
 def test_the_next_step_leads_to_the_predict_page(fits: Tab) -> None:
     assert fits.click("load").click("next").title == "Predict"
+
+
+def test_what_does_not_fit_is_asked_with_what_each_choice_leads_to(partial: Tab) -> None:
+    assert "To decide" in partial.headings
+    says = partial.texts_in("decision-missing")
+    assert says[0] == "classifier.weight, classifier.bias are wanted by the network and not in the file."
+    assert says[1].endswith("70 tensors come from the file, 2 random.")
+    assert partial.label("decide-missing-0") == "Load the rest (strict=False); these stay as initialised"
+    assert partial.label("decide-unexpected-0") == "Leave them out of the load"
+
+
+def test_leaving_out_is_a_step_of_the_rules_that_can_be_undone(partial: Tab) -> None:
+    partial.click("decide-unexpected-0")
+    assert groups(partial) == {"missing": 2, "ignored": 44, "matched": 84}
+    assert not partial.has_button("decide-unexpected-0")
+    history = partial.session.histories[partial.session.place]
+    assert history.next_undo == "decide: leave them out of the load"
+    history.undo()
+    assert groups(partial.run()) == {"missing": 2, "unexpected": 44, "matched": 84}
+
+
+def test_a_head_of_other_classes_is_built_with_those_of_the_file(tab: Tab) -> None:
+    tab.open("seven.pth", saved(small_resnet_state_dict(num_classes=7)))
+    tab.session.choose(replace(tab.session.target, num_classes=5))
+    tab.go("load")
+    assert tab.label("decide-classes-0") == "Build the head with the file's 7 classes"
+    tab.click("decide-classes-0")
+    assert tab.session.target.num_classes == 7 and tab.verdict.startswith("Every parameter and buffer")
+    assert not tab.has_button("decide-classes-0")
