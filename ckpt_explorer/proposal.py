@@ -81,7 +81,7 @@ def propose(
 
 def with_rules(proposal: Proposal, rules: RuleSet) -> Proposal:
     """The same proposal with other rules in force. Raises what `align` raises."""
-    alignment = align(proposal.checkpoint, proposal.architecture, rules)
+    alignment = align(proposal.checkpoint, proposal.architecture, rules, proposal.alignment.by_order)
     found = diagnoses_of(proposal.checkpoint, alignment, proposal.candidates, proposal.alternatives)
     diagnoses = (*proposal.checkpoint.diagnoses, *found)
     return replace(proposal, alignment=alignment, diagnoses=diagnoses)

@@ -35,7 +35,8 @@ def aligned(here: Session) -> Aligned:
         here.pending_rules = None
     wanted = (here.place, history.rules)
     if here.aligned is None or here.aligned_for != wanted:
-        by_order = suggestion.by_order if history.rules == suggestion.rules else frozenset()
+        goes_on = tuple(history.rules)[: len(suggestion.rules)] == tuple(suggestion.rules)
+        by_order = suggestion.by_order if goes_on else frozenset()
         alignment, complaints = align_despite(here.checkpoint, architecture, history.rules, by_order)
         here.aligned, here.aligned_for = Aligned(alignment, complaints, suggestion, history), wanted
     if here.loaded is not None and here.loaded_as != (here.place, here.aligned.alignment.rules):
