@@ -17,8 +17,9 @@ def show() -> None:
     here = session.current()
     if here.checkpoint is None:
         return
-    verdict.show(journey.aligned(here).alignment)
-    next_step.to_load(here)
+    with st.container(key="verdict-line", horizontal=True, vertical_alignment="center"):
+        verdict.show(journey.aligned(here).alignment)
+        next_step.to_load(here)
     with st.container(key="align-columns"):
         left, right = st.columns([5, 11], gap="medium")
         with left:

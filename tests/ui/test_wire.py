@@ -73,6 +73,7 @@ def test_the_same_content_has_the_same_name_and_another_has_another() -> None:
     first, again = (aligned({"a.x": (1,)}, {"a.x": (1,)}) for _ in range(2))
     other = aligned({"a.x": (2,)}, {"a.x": (1,)})
     assert base_of(first) == base_of(again) and state_of(first) == state_of(again)
+    assert base_of(first).name.startswith("base:") and state_of(first).name.startswith("state:")
     assert base_of(first).name != base_of(other).name and state_of(first).name != state_of(other).name
 
 

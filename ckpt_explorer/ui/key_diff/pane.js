@@ -4,70 +4,103 @@ function drawPane(view) {
   const { pane } = view.dom;
   const { rows, selected } = view;
   const had = pane.contains(view.root.activeElement);
+  const { scrollTop } = pane;
   pane.replaceChildren();
   const row = selected ? rowOf(rows, selected.left, selected.right) : -1;
-  if (row < 0) pane.append(hint(view));
-  else pane.append(facts(view, row), answers(view));
+  const details = row >= 0 ? answered(view) : null;
+  const why = element("div", "why");
+  if (row < 0) why.append(...hint(view));
+  else why.append(...facts(view, row));
+  pane.append(why);
+  if (row >= 0) {
+    why.append(...answers(view, details));
+    if (details?.offers.length) pane.append(offers(view, details));
+  }
   pane.append(copies(view, row));
-  if (had) focusPane(view);
+  pane.scrollTop = scrollTop;
+  if (had || view.wantsPane) focusPane(view);
 }
 
+/* To the first offer; where Python has not answered yet, when it has. */
 function focusPane(view) {
-  const first = view.dom.pane.querySelector("button.offer:not(:disabled)") || view.dom.pane.querySelector("button");
-  first?.focus();
+  const { pane } = view.dom;
+  const first = pane.querySelector("button.offer") || (answered(view) && pane.querySelector("button"));
+  view.wantsPane = !first;
+  first?.focus({ preventScroll: false });
+}
+
+/* What Python says of the row that is selected now, if it has answered. */
+function answered(view) {
+  const { details } = view.data;
+  const { selected } = view;
+  return details && selected && details.left === selected.left && details.right === selected.right ? details : null;
 }
 
 function hint(view) {
-  const box = element("div", "facts");
-  for (const text of view.data.advice || []) box.append(element("p", "", visible(text)));
-  box.append(
-    element("p", "keys", "Arrow keys move · Enter selects · n next trouble · p pairs two rows by hand, as does dragging · / searches · c copies a key"),
-  );
-  return box;
+  const said = (view.data.advice || []).map((text) => element("p", "advice", visible(text)));
+  if (view.data.proposes) {
+    const act = () => view.guarded(() => view.tell({ do: "propose" }));
+    said.push(button("offer first", view.data.proposes, act));
+  }
+  const keys = "↑ ↓ move · ← → fold · Enter selects · n next trouble · p pairs two rows, as does dragging one on the other · / searches · c copies";
+  return [...said, element("p", "keys", keys)];
 }
 
 /* What the rows themselves tell: here at once, before Python has answered. */
 function facts(view, row) {
   const { rows, selected } = view;
-  const box = element("div", "facts");
+  const byHand = selected.left !== rows.left[row] || selected.right !== rows.right[row];
   const title = element("p", "title");
   const code = rows.code(row);
-  title.append(element("span", `symbol ${rows.harmless(row) ? "ignored" : STATUS_CLASSES[code]}`, rows.words[code][0]), element("b", "", rows.words[code][1]));
-  if (selected.others) title.append(element("span", "says", `and ${counted(selected.others, "other")} of this form`));
-  if (rows.note(row)) title.append(element("span", "says", visible(rows.note(row))));
-  box.append(title);
-  for (const [name, key] of [["in the file", rows.checkpoint(row)], ["in the network", rows.model(row)]]) {
-    if (key === null) continue;
-    const line = element("p", "fact");
-    const text = element("code");
-    const whole = view.whole === key;
-    fill(text, key === "" ? [["(the empty key)", "unseen"]] : [[key, ""]], whole ? Infinity : 300);
-    line.append(element("span", "name", name), text);
-    if (key.length > 300 && !whole)
-      line.append(button("link", `show all ${key.length.toLocaleString("en")} characters`, () => view.guarded(() => {
-        view.whole = key;
-        drawPane(view);
-      })));
-    box.append(line);
+  if (byHand) title.append(element("b", "", "A pair made by hand"));
+  else {
+    title.append(element("span", `symbol ${rows.harmless(row) ? "ignored" : STATUS_CLASSES[code]}`, rows.words[code][0]));
+    title.append(element("b", "", rows.words[code][1]));
   }
-  return box;
+  if (selected.others) title.append(element("span", "says", `and ${counted(selected.others, "other")} of this form`));
+  if (!byHand && rows.note(row)) title.append(element("span", "says", visible(rows.note(row))));
+  const { keys } = rows;
+  const sides = [
+    ["in the file", selected.left >= 0 ? keys.checkpoint[selected.left] : null],
+    ["in the network", selected.right >= 0 ? keys.model[selected.right] : null],
+  ];
+  return [title, ...sides.filter(([, key]) => key !== null).map(([name, key]) => wholeKey(view, name, key))];
+}
+
+const SHOWN_LETTERS = 300;
+
+function wholeKey(view, name, key) {
+  const line = element("p", "fact");
+  const text = element("code");
+  const whole = view.whole === key;
+  fill(text, key === "" ? [["(the empty key)", "unseen"]] : [[key, ""]], whole ? Infinity : SHOWN_LETTERS);
+  line.append(element("span", "name", name), text);
+  if (key.length <= SHOWN_LETTERS || whole) return line;
+  const act = () => view.guarded(() => {
+    view.whole = key;
+    drawPane(view);
+  });
+  line.append(button("link", `show all ${key.length.toLocaleString("en")} characters`, act));
+  return line;
 }
 
 /* What Python says of the row; until it has, that it is being asked. */
-function answers(view) {
-  const { details } = view.data;
-  const { selected } = view;
+function answers(view, details) {
   const box = element("div", "answers");
   box.setAttribute("aria-live", "polite");
-  if (!details || details.left !== selected.left || details.right !== selected.right) {
+  if (!details) {
     box.append(element("p", "waiting", "…"));
-    return box;
+    return [box];
   }
   for (const text of details.says) box.append(element("p", "", visible(text)));
   if (details.way.length) box.append(way(details.way));
   if (details.candidates.length) box.append(candidates(view, details));
-  if (details.offers.length) box.append(offers(view, details));
-  return box;
+  if (details.by_hand) {
+    const { left, right } = details;
+    const alone = rowOf(view.rows, -1, right) >= 0 ? [-1, right] : [left, -1];
+    box.append(button("small", "Back to the row", () => view.guarded(() => view.select(...alone))));
+  }
+  return [box];
 }
 
 function way(steps) {
@@ -85,20 +118,20 @@ function way(steps) {
 }
 
 function candidates(view, details) {
-  const table = element("div", "candidates");
-  table.append(element("h4", "", details.wants));
+  const list = element("div", "candidates");
+  list.append(element("h4", "", details.wants));
   for (const each of details.candidates) {
     const line = element("p", "candidate");
     const act = () => view.guarded(() => {
+      view.select(each.left, each.right, false);
       view.tell({ do: "pair", left: each.left, right: each.right });
     });
-    line.append(button("small", "Pair", act, "See what rule would pair them"));
     const text = element("code");
     fill(text, [[each.key, ""]], 70);
-    line.append(text, element("span", "says", visible(each.says)));
-    table.append(line);
+    line.append(button("small", "Pair", act, "See what rule would pair them"), text, element("span", "says", visible(each.says)));
+    list.append(line);
   }
-  return table;
+  return list;
 }
 
 function offers(view, details) {
@@ -106,8 +139,11 @@ function offers(view, details) {
   box.append(element("h4", "", details.offered));
   details.offers.forEach((each, number) => {
     const card = element("div", "card");
-    const take = button("offer", each.does, () => view.guarded(() => view.tell({ do: "take", offer: number, left: details.left, right: details.right })));
-    card.append(take);
+    const act = () => view.guarded(() => {
+      view.taking = view.data.state;
+      view.tell({ do: "take", offer: number, left: details.left, right: details.right });
+    });
+    card.append(button(`offer ${number ? "" : "first"}`, visible(each.does), act));
     const rules = element("p", "rules");
     for (const rule of each.rules) rules.append(fill(element("code"), [[rule, ""]], 160));
     card.append(rules);
@@ -117,7 +153,10 @@ function offers(view, details) {
       line.append(fill(element("code"), ours, 80), ` ${ARROW} `, fill(element("code"), theirs, 80));
       card.append(line);
     }
-    card.append(element("p", "says", visible(each.says)));
+    const then = element("p", "then", each.then);
+    if (each.verdict === "complete") then.append(element("b", "", " · then complete"));
+    card.append(then);
+    for (const note of each.notes) card.append(element("p", "says", visible(note)));
     box.append(card);
   });
   return box;

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from ckpt_explorer.alignment import Alignment
+from ckpt_explorer.suggestion.by_hand import Offer
+from ckpt_explorer.text import visible
 from ckpt_explorer.ui import journey, session
 from ckpt_explorer.ui.key_diff import component, details, same_thing
 from ckpt_explorer.ui.key_diff.wire import Part, base_of, state_of
@@ -15,8 +18,10 @@ from ckpt_explorer.ui.session import Aligned, Session
 
 KEY = "key-diff"
 
-_parts: weakref.WeakKeyDictionary[Alignment, dict[object, Part]] = weakref.WeakKeyDictionary()
-"""What was encoded of an alignment, as long as somebody holds it."""
+Made = TypeVar("Made")
+
+_made_of: weakref.WeakKeyDictionary[Alignment, dict[object, Any]] = weakref.WeakKeyDictionary()
+"""What was made of an alignment for the screen, as long as somebody holds it."""
 
 
 def show() -> None:
@@ -36,14 +41,23 @@ def show() -> None:
 
 
 def _messages(now: Aligned, preview: Aligned | None) -> tuple[Part, Part]:
-    alignment = now.alignment
-    kept = _parts.setdefault(alignment, {})
-    if "base" not in kept:
-        kept["base"] = base_of(alignment)
-        kept["state"] = state_of(alignment)
+    base, state = _kept(now.alignment, "messages", lambda: (base_of(now.alignment), state_of(now.alignment)))
     if preview is None:
-        return kept["base"], kept["state"]
-    return kept["base"], state_of(preview.alignment, preview.lit, alignment)
+        return base, state
+    return base, state_of(preview.alignment, preview.lit, now.alignment)
+
+
+def _offers(alignment: Alignment, row: details.Row) -> tuple[details.Row | None, tuple[Offer, ...]]:
+    return _kept(alignment, row, lambda: details.offers_of(alignment, row))
+
+
+def _kept(alignment: Alignment, what: object, make: Callable[[], Made]) -> Made:
+    """What was made of an alignment before, or now."""
+    kept = _made_of.setdefault(alignment, {})
+    if what not in kept:
+        kept[what] = make()
+    made: Made = kept[what]
+    return made
 
 
 def _light(here: Session, now: Aligned, preview: Aligned | None, base: Part, state: Part) -> dict[str, Any]:
@@ -56,17 +70,22 @@ def _light(here: Session, now: Aligned, preview: Aligned | None, base: Part, sta
         "network": alignment.architecture.name,
         "parts": "blocks" if alignment.architecture.kind in ("named", "custom") else "numbered parts",
         "preview": preview is not None,
-        "advice": details.advice(now),
+        "advice": details.advice(here, now),
+        "proposes": details.proposes(now),
         "copies": same_thing.copies(here, alignment),
     }
-    if selected is not None:
-        left, right = _place(alignment, selected)
+    if selected is not None and (place := _place(alignment, selected)) != (-1, -1):
+        left, right = place
         light["selected"] = {"left": left, "right": right, "seek": here.sought_rows}
-        light["details"] = {"left": left, "right": right, **details.of_row(alignment, selected)}
+        light["details"] = {
+            "left": left,
+            "right": right,
+            **details.of_row(alignment, selected, _offers(alignment, selected)),
+        }
     return light
 
 
-def _place(alignment: Alignment, row: tuple[str | None, str | None]) -> tuple[int, int]:
+def _place(alignment: Alignment, row: details.Row) -> tuple[int, int]:
     """The numbers of the row's keys in their lists, -1 for none."""
     ours, theirs = row
     left = next((at for at, key in enumerate(alignment.state_dict) if key == ours), -1)
@@ -75,18 +94,41 @@ def _place(alignment: Alignment, row: tuple[str | None, str | None]) -> tuple[in
 
 
 def _asked() -> None:
-    """What was asked in the grid; something that was asked of an alignment that is not shown any more is left alone."""
+    """Do what was asked in the grid; what was asked of keys that are not shown any more is left alone."""
     asked = session.widget_value(KEY, {}).get("asked")
     here = session.current()
     if not isinstance(asked, dict) or here.checkpoint is None:
         return
     now = journey.aligned(here)
-    alignment = now.alignment
     if asked.get("base") != _messages(now, None)[0].name:
         return
-    if asked.get("do") in ("select", "pair"):
-        ours, theirs = list(alignment.state_dict), list(alignment.architecture.tree)
-        here.select_row(_key(ours, asked.get("left")), _key(theirs, asked.get("right")))
+    does = {"select": _select, "pair": _select, "take": _take, "propose": _propose}.get(str(asked.get("do")))
+    if does is not None:
+        does(here, now, asked)
+
+
+def _select(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:
+    ours, theirs = list(now.alignment.state_dict), list(now.alignment.architecture.tree)
+    here.select_row(_key(ours, asked.get("left")), _key(theirs, asked.get("right")))
+
+
+def _take(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:
+    """Put the rules of an offer in force, as one step that can be taken back."""
+    _select(here, now, asked)
+    row = here.selected_row
+    if row is None:
+        return
+    pair, offers = _offers(now.alignment, row)
+    number = asked.get("offer")
+    if pair is None or type(number) is not int or not 0 <= number < len(offers):
+        return
+    offer = offers[number]
+    now.history.commit(f"pair {visible(pair[1] or '', 40)}", offer.rules)
+    here.select_row(*pair)
+
+
+def _propose(_here: Session, now: Aligned, _asked: Mapping[str, Any]) -> None:
+    now.history.commit("take the suggestion", now.suggestion.rules)
 
 
 def _key(keys: list[str], at: object) -> str | None:

@@ -27,7 +27,7 @@ class View {
     this.hits = NO_HITS;
     this.finds = null;
     this.at = -1;
-    this.partners = this.partnerLike = this.pairing = null;
+    this.partners = this.partnerLike = this.pairing = this.taking = null;
     this.rows = null;
     this.base = null;
     Object.assign(this, freshState());
@@ -100,12 +100,21 @@ class View {
       this.relined(anchor || this.top, same);
     }
     drawBanner(this);
+    this.adopt(data);
     drawPane(this);
     if (data.selected && data.selected.seek > this.seek) {
       this.seek = data.selected.seek;
       this.select(data.selected.left, data.selected.right, false);
       this.reveal(data.selected.left, data.selected.right);
     }
+  }
+
+  /* What is selected, at the first sight of these keys, and when an offer that was taken is in force. */
+  adopt({ selected, state }) {
+    if (this.selected && (!this.taking || this.taking === state)) return;
+    this.taking = null;
+    if (selected) this.selected = { left: selected.left, right: selected.right, kind: ROW, others: 0 };
+    this.marked();
   }
 
   /* ------------------------------------------------------------------ lines */

@@ -36,11 +36,13 @@ class Part(NamedTuple):
 
 def packed(kind: str, header: Mapping[str, Any], columns: Mapping[str, np.ndarray[Any, Any]]) -> Part:
     """Header and columns as one run of bytes, named after its kind and what it holds."""
-    places, parts, offset = {}, [], 0
+    places: dict[str, list[Any]] = {}
+    parts: list[bytes] = []
+    offset = 0
     for name, column in columns.items():
-        kind = next(kind for kind, dtype in _KINDS.items() if dtype == column.dtype)
+        numbers = next(numbers for numbers, dtype in _KINDS.items() if dtype == column.dtype)
         data = column.tobytes()
-        places[name] = [kind, offset, len(column)]
+        places[name] = [numbers, offset, len(column)]
         parts += [data, b"\0" * (-len(data) % 4)]
         offset += len(data) + -len(data) % 4
     body = json.dumps({**header, "columns": places}, separators=(",", ":")).encode("ascii")
