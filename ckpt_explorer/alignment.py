@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,23 @@ class Alignment:
             KeyError: the file gives none.
         """
         return self.recipes[model_key].tensor(self.state_dict)
+
+    def tensors(
+        self, keys: Iterable[str] | None = None, waiting: Callable[[], None] | None = None
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        """The same for each of these keys of the model, by default all that are filled, in order.
+
+        Of a file at an address, what all of them need comes in a few large requests. `waiting` is called whenever some
+        of that has arrived, and may raise to abandon it.
+        """
+        from ckpt_explorer.reading.sources.ahead import Ahead
+
+        sources = {key: self.recipes[key].sources for key in (self.recipes if keys is None else keys)}
+        infos = {key: [self.state_dict[name] for name in names] for key, names in sources.items()}
+        ahead = Ahead(info for some in infos.values() for info in some)
+        for key, some in infos.items():
+            ahead.bring(some, waiting)
+            yield key, self.tensor(key)
 
     def rows(self, *statuses: Status) -> tuple[KeyPair, ...]:
         """The rows that have one of these statuses."""

@@ -46,7 +46,7 @@ class Storage(Protocol):
 
     @property
     def place(self) -> Span | None:
-        """The part of the file that `read` will look at, for fetching it before; None where that is not known."""
+        """The part of a file at an address that `read` will look at; None where all is here, or it is not known."""
 
     def read(self) -> memoryview:
         """Its bytes as a view of the file, checked against the file's own checksum where it has one."""

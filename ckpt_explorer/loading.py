@@ -25,7 +25,7 @@ DTYPES = ("float32", "float16", "bfloat16", "float64")
 """What a network may be loaded as; float32 is what it was built with."""
 
 Progress = Callable[[int, int], None]
-"""Called with tensors done and tensors in all; may raise to abandon the work."""
+"""Called with tensors done and tensors in all, also while bytes are waited for; may raise to abandon the work."""
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,17 @@ def _tensors_for(
     wanted = module.state_dict()
     sources = {**report.matched, **report.adapted}
     tensors: dict[str, torch.Tensor] = {}
-    for done, key in enumerate(sources, 1):
+
+    def told() -> None:
+        if progress:
+            progress(len(tensors), len(sources))
+
+    for key, tensor in alignment.tensors(sources, told):
         target = wanted[key].dtype
         if dtype is not None and target.is_floating_point:
             target = dtype
-        tensors[key] = alignment.tensor(key).to(device=device, dtype=target)
-        if progress:
-            progress(done, len(sources))
+        tensors[key] = tensor.to(device=device, dtype=target)
+        told()
     return tensors
 
 

@@ -34,8 +34,7 @@ def check_values(loaded: LoadedModel) -> ValuesCheck:
     equal, adapted = 0, 0
     different: list[str] = []
     sources = {**loaded.report.matched, **loaded.report.adapted}
-    for key in sources:
-        original = loaded.alignment.tensor(key)
+    for key, original in loaded.alignment.tensors(sources):
         present = here[key].detach().cpu()
         expected = original.to(present.dtype)
         if not torch.equal(present, expected) and not bool(

@@ -49,10 +49,14 @@ def converted_state_dict(
             f"Not one tensor of the file fits {visible(alignment.architecture.name)}: there is nothing to write."
         )
     tensors: dict[str, torch.Tensor] = {}
-    for done, key in enumerate(alignment.recipes, 1):
-        tensors[key] = _cast(alignment.tensor(key), dtype)
+
+    def told() -> None:
         if progress:
-            progress(done, len(alignment.recipes))
+            progress(len(tensors), len(alignment.recipes))
+
+    for key, tensor in alignment.tensors(waiting=told):
+        tensors[key] = _cast(tensor, dtype)
+        told()
     for key, value in alignment.fills.items():
         tensors[key] = _cast(torch.full(alignment.architecture.tree[key].shape, value), dtype)
     return _independent(tensors)

@@ -31,9 +31,9 @@ class FileStorage(NamedTuple):
         return self.stop - self.start
 
     @property
-    def place(self) -> Span:
+    def place(self) -> Span | None:
         """Where it lies."""
-        return Span(self.source, self.start, self.stop)
+        return None if self.source.step is None else Span(self.source, self.start, self.stop)
 
     def read(self) -> memoryview:
         """Its bytes, where they lie."""
@@ -54,13 +54,19 @@ class RecordStorage(NamedTuple):
         return self.records.records.names[self.row]
 
     @property
-    def place(self) -> Span:
+    def place(self) -> Span | None:
         """Where its record lies, as it is stored."""
-        return self.records.place(self.records.records.at(self.row))
+        return self.records.place(self.row)
 
     def read(self) -> memoryview:
         """Its bytes: a view of the file where the record is stored as it is."""
         return self.records.first_bytes(self.records.records.at(self.row), self.size)
+
+
+def whole_record(records: Records, name: str, big_endian: bool = False) -> RecordStorage:
+    """All of the record of that name, which is there."""
+    row = records.records.row(name)
+    return RecordStorage(records, row, records.records.at(row).size, big_endian)
 
 
 class MadeStorage(NamedTuple):
@@ -78,7 +84,7 @@ class MadeStorage(NamedTuple):
     @property
     def place(self) -> Span | None:
         """What of a file it is made of, where that is known."""
-        return self.at
+        return None if self.at is None or self.at.source.step is None else self.at
 
 
 _NEW_TUPLE: Callable[..., RecordStorage] = tuple.__new__

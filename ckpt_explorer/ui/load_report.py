@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -16,6 +17,8 @@ from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import answers, decide, journey, plain, verdict
 from ckpt_explorer.ui.session import Session, controlled
 
+EVERY = 0.1
+"""Seconds from one drawing of the bar to the next."""
 SHOWN_LINES = 10
 LIST_HEIGHT = 260
 """Pixels of a list that is longer; it scrolls."""
@@ -82,8 +85,12 @@ def _load(here: Session, alignment: Alignment, strict: bool, device: str) -> Non
     bar = st.progress(0.0, "Reading tensors")
     st.button("Stop", key="stop-loading")
 
+    drawn = 0.0
+
     def progress(done: int, of: int) -> None:
-        if done == of or not done % max(of // 50, 1):
+        nonlocal drawn
+        if done == of or time.monotonic() - drawn > EVERY:  # drawing is also where Stop is heard
+            drawn = time.monotonic()
             bar.progress(done / of, f"Reading tensors: {done:,} of {of:,}")
 
     try:

@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPat
         source = remote_source(f"{site.url}/model.pth")
         assert isinstance(source, RemoteSource)
         with Path("/dev/full").open("r+b", buffering=0) as full, monkeypatch.context() as patch:
-            patch.setattr(source._fetched, "_file", full)
+            patch.setattr(source.fetched, "_file", full)
             assert "No space left on device" in refusal(source.view)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
 from typing import Any
 
 from ckpt_explorer.checkpoint import Storage
@@ -27,7 +26,7 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
-from ckpt_explorer.reading.storages import MadeStorage
+from ckpt_explorer.reading.storages import whole_record
 from ckpt_explorer.text import visible
 
 MAX_TABLE = 64 << 20
@@ -134,16 +133,7 @@ class _Exported:
         dtype = _SCALAR_TYPES.get(number) if type(number) is int else None
         if dtype is None:
             raise damaged(self.source, f"{visible(key)!r} has elements of a type that PyTorch does not have")
-        storage = self._storages.setdefault(
-            record.name,
-            MadeStorage(
-                record.name,
-                record.size,
-                partial(self.directory.read, record),
-                big_endian,
-                self.directory.place(record),
-            ),
-        )
+        storage = self._storages.setdefault(record.name, whole_record(self.directory, record.name, big_endian))
         return TensorClaim(storage, offset, shape, stride, dtype)
 
     def _numbers(self, key: str, values: Any) -> tuple[int, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from ckpt_explorer.checkpoint import Storage
@@ -24,7 +23,7 @@ from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.sources.zip_directory import ZipDirectory
-from ckpt_explorer.reading.storages import MadeStorage
+from ckpt_explorer.reading.storages import whole_record
 from ckpt_explorer.text import visible
 
 MAX_JSON = 64 << 20
@@ -97,10 +96,7 @@ class _Json:
         offset = _number(row.get("offset") or 0)
         if record is None or dtype not in _DATA_TYPES or min((offset, *shape, *stride)) < 0:
             raise damaged(self.source, f"a tensor of its table (record {visible(str(key))!r}) is none")
-        storage = self._storages.setdefault(
-            record.name,
-            MadeStorage(record.name, record.size, partial(self.records.read, record), at=self.records.place(record)),
-        )
+        storage = self._storages.setdefault(record.name, whole_record(self.records, record.name))
         return TensorClaim(storage, offset, shape, stride, _DATA_TYPES[dtype])
 
     def modules(self, main: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -60,6 +60,10 @@ class RecordTable(Mapping[str, Record]):
         """The record in a row, counted from 0."""
         return Record(self.names[row], *(column[row] for column in self._columns))
 
+    def row(self, name: str) -> int:
+        """The row of the record of that name."""
+        return self._rows[name]
+
     def __getitem__(self, name: str) -> Record:
         return self.at(self._rows[name])
 

@@ -26,8 +26,8 @@ class Records(Protocol):
     def first_bytes(self, record: Record, count: int) -> memoryview:
         """The first `count` bytes of a record, checked like all of them."""
 
-    def place(self, record: Record) -> Span:
-        """Where the bytes of a record lie, and what has to be read to check them."""
+    def place(self, row: int) -> Span | None:
+        """What will be looked at to read and check a record; None where all of it is on this machine."""
 
 
 class FolderRecords:
@@ -55,6 +55,7 @@ class FolderRecords:
         """The first `count` bytes of a file."""
         return self.folder.open(record.name).view(0, count)
 
-    def place(self, record: Record) -> Span:
+    def place(self, row: int) -> Span | None:
         """All of a file."""
-        return Span(self.folder.open(record.name), 0, record.size)
+        source = self.folder.open(self.records.names[row])
+        return None if source.step is None else Span(source, 0, source.size)

@@ -52,10 +52,14 @@ class RemoteSource(Source):
     """
 
     step = STEP
+    fetched: Fetched
+    """What is here of the whole file."""
+    start: int
+    """The byte of it at which this part begins."""
 
     def __init__(self, name: str, fetched: Fetched, start: int, stop: int) -> None:
         super().__init__(name, fetched.data[start:stop])
-        self._fetched, self._start = fetched, start
+        self.fetched, self.start = fetched, start
 
     @property
     def progress(self) -> Progress | None:
@@ -63,16 +67,16 @@ class RemoteSource(Source):
 
         An error raised in it ends the fetching; the blocks that have arrived by then stay.
         """
-        return self._fetched.progress
+        return self.fetched.progress
 
     @progress.setter
     def progress(self, progress: Progress | None) -> None:
-        self._fetched.progress = progress
+        self.fetched.progress = progress
 
     @property
     def received(self) -> int:
         """Bytes of the file that have been fetched up to now."""
-        return self._fetched.received
+        return self.fetched.received
 
     def view(self, start: int = 0, stop: int | None = None) -> memoryview:
         """The bytes from `start` to before `stop`, as a view of the temporary file, after those that lack are fetched.
@@ -89,12 +93,12 @@ class RemoteSource(Source):
         Raises what `view` raises.
         """
         bounds = (slice(start, stop).indices(self.size) for start, stop in ranges)
-        self._fetched.fetch([(self._start + start, self._start + stop) for start, stop, _ in bounds])
+        self.fetched.fetch([(self.start + start, self.start + stop) for start, stop, _ in bounds])
 
     def part(self, start: int, stop: int, name: str) -> RemoteSource:
         """A run of these bytes as a source of its own, of which still nothing is fetched before it is looked at."""
         start, stop, _ = slice(start, stop).indices(self.size)
-        return RemoteSource(name, self._fetched, self._start + start, self._start + max(start, stop))
+        return RemoteSource(name, self.fetched, self.start + start, self.start + max(start, stop))
 
 
 def remote_source(
@@ -143,8 +147,8 @@ class Fetched:
             self._file.truncate(size)
             self.data = mapped(self._file.fileno())
 
-    def fetch(self, ranges: list[tuple[int, int]]) -> None:
-        """Bring what is missing of `ranges`."""
+    def fetch(self, ranges: list[tuple[int, int]], told: Progress | None = None) -> None:
+        """Bring what is missing of `ranges`; `told` is called like `progress`, and may raise like it."""
         if not self._blocks.missing(ranges):  # nothing ever goes missing again, so that needs no lock
             return
         with self._lock:
@@ -156,8 +160,8 @@ class Fetched:
                     for position, piece in pieces:
                         self.keep(position, piece, start)
                         done += len(piece)
-                        if self.progress:
-                            self.progress(done, wanted)
+                        for call in filter(None, (self.progress, told)):
+                            call(done, wanted)
 
     def keep(self, position: int, piece: bytes, since: int | None = None) -> None:
         """Write what has arrived; it goes on from byte `since` without a hole (`position`, by default)."""

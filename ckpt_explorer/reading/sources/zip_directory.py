@@ -122,8 +122,11 @@ class ZipDirectory:
         """The first `count` bytes of a record, checked like all of them."""
         return self.read(record)[:count]
 
-    def place(self, record: Record) -> Span:
+    def place(self, row: int) -> Span | None:
         """Where a record lies, with its header; how much of that is padding, only the header itself tells."""
+        if self.source.step is None:
+            return None
+        record = self.records.at(row)
         stop = record.header + _LOCAL.size + len(record.name.encode()) + MOST_PADDING + record.packed
         return Span(self.source, record.header, min(stop, self.source.size))
 
