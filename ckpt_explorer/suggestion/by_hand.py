@@ -30,6 +30,10 @@ MOST_SAID = 4
 MOST_TRIED_IN_FULL = 12
 """Lists of rules that are tried on all keys of the file, after all were tried on some."""
 
+MANY_NAMES = 10_000
+FEW_TRIED_IN_FULL = 4
+"""Of so many names, each trial takes its time."""
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -127,7 +131,8 @@ def _best_on_some(trial: Trial, lists: Sequence[tuple[Rule, ...]], name: str, mo
         at_large = tuple(replace(rule, find=rule.find.removeprefix("^")) for rule in rules)
         if (at_large == rules or at_large not in found) and (outcome := trial.on_some(rules, name, model_key)):
             found[rules] = outcome
-    return sorted(found.values(), key=Outcome.order)[:MOST_TRIED_IN_FULL]
+    most = MOST_TRIED_IN_FULL if len(trial.names) < MANY_NAMES else FEW_TRIED_IN_FULL
+    return sorted(found.values(), key=Outcome.order)[:most]
 
 
 def _simplest(trial: Trial, found: Outcome, name: str, model_key: str) -> Outcome:

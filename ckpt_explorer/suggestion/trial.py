@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -10,22 +10,16 @@ from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.key_pair import Status
 from ckpt_explorer.rules import Rule, RuleSet
-from ckpt_explorer.rules.arithmetic import OPERATIONS, Shape, combination
-from ckpt_explorer.rules.pattern import Rewrite, compiled
-from ckpt_explorer.rules.rule import DROPPED
+from ckpt_explorer.rules.arithmetic import OPERATIONS, Shape
+from ckpt_explorer.rules.pattern import compiled
 from ckpt_explorer.suggestion.arithmetic import WHY, operation_between
 from ckpt_explorer.suggestion.likeness import roles_of
 
 SOME = 80
 """Names that a list of rules is tried on first."""
-SECONDS = 0.2
 MOST_MISFITS = 0.1
 """Keys of another shape that a list may put in place, as a share of those that fit."""
 MOST_SINGLE_TRANSFORMS = 4
-
-
-Steps = list[tuple[Rewrite, tuple[str, str] | None]]
-"""What each rule does to a name, and of a rule that combines, the ends of its two parts."""
 
 
 class Outcome(NamedTuple):
@@ -80,43 +74,40 @@ class Trial:
         return self._outcome(rules, self.names, name, wanted)
 
     def _outcome(self, rules: tuple[Rule, ...], names: Iterable[str], name: str, wanted: str) -> Outcome | None:
+        listed = list(names)
+        combined = any(rule.kind == "combine" for rule in rules)
         try:
-            steps = [(rule.rewrite(), _operands(rule)) for rule in rules]
-            if self._renamed(name, steps)[0] != wanted:
+            if RuleSet(rules).names([name]) != [wanted]:
                 return None
-            finals: dict[tuple[str, int], str] = {}
-            new: dict[str, str] = {}
-            astray = 0
-            for each in names:
-                final, part = self._renamed(each, steps)
+            new, astray, finals = {}, 0, set[object]()
+            for each, final in zip(listed, self._finals(rules, listed, combined), strict=True):
                 if each in self.placed and final != each:
                     return None
-                if final == DROPPED:
+                if final is None:
                     continue
-                if finals.setdefault((final, part), each) != each or (part >= 0 and (final, -1) in finals):
+                if final in finals:
                     return None
-                if final != each:
-                    if final in self.tree:
-                        new[each] = final
-                    elif ".".join(final.split(".", 2)[:2]) not in self.parts:
+                finals.add(final)
+                after = final[0] if isinstance(final, tuple) else final
+                if after != each:
+                    if after in self.tree:
+                        new[each] = after
+                    elif ".".join(after.split(".", 2)[:2]) not in self.parts:
                         astray += 1
-            return self._fitted(rules, name, new, astray, combined=any(parts for _, parts in steps))
-        except (RuleError, TimeoutError):
+            if combined and any(isinstance(final, tuple) and final[0] in finals for final in finals):
+                return None
+            return self._fitted(rules, name, new, astray, combined)
+        except RuleError:
             return None
 
-    def _renamed(self, name: str, steps: Steps) -> tuple[str, int]:
-        """The name behind the steps, and which part of a combined tensor it is (-1: it is a whole one)."""
-        part = -1
-        for rewrite, operands in steps:
-            after = rewrite(name, SECONDS)
-            if after is None:
-                continue
-            if operands is not None:
-                part = 0 if name.endswith(operands[0]) else 1
-            name = after
-            if name is DROPPED:
-                break
-        return name, part
+    def _finals(
+        self, rules: tuple[Rule, ...], names: list[str], combined: bool
+    ) -> Sequence[str | tuple[str, int] | None]:
+        """The names behind the rules; the two parts of a tensor that is combined have their place in it beside them."""
+        if not combined:
+            return RuleSet(rules).names(names)
+        rows = RuleSet(rules).apply(names, collide=True).keys
+        return [(row.renamed, row.operand[1]) if row.renamed and row.operand else row.renamed for row in rows]
 
     def _fitted(
         self, rules: tuple[Rule, ...], this: str, new: dict[str, str], astray: int, combined: bool
@@ -183,10 +174,3 @@ def arithmetic_behind(rules: RuleSet) -> tuple[Rule, ...]:
             break
         behind.insert(0, rule)
     return tuple(behind)
-
-
-def _operands(rule: Rule) -> tuple[str, str] | None:
-    if rule.kind != "combine":
-        return None
-    ends = combination(rule.find)
-    return ends.first, ends.second
