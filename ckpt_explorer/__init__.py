@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ckpt_explorer.export import write_state_dict
     from ckpt_explorer.integrity import Integrity, verify
     from ckpt_explorer.loading import LoadedModel, LoadReport, available_devices, load
+    from ckpt_explorer.outlook import Outlook, outlook_for, outlooks
     from ckpt_explorer.proposal import Proposal, propose
     from ckpt_explorer.reading import open_checkpoint
     from ckpt_explorer.rules import Rule, RuleSet, parse_rule, rules_from_json
@@ -51,6 +52,7 @@ _HOMES = {
     "export": ("write_state_dict",),
     "integrity": ("Integrity", "verify"),
     "loading": ("LoadReport", "LoadedModel", "available_devices", "load"),
+    "outlook": ("Outlook", "outlook_for", "outlooks"),
     "proposal": ("Proposal", "propose"),
     "reading": ("open_checkpoint",),
     "rules": ("Rule", "RuleSet", "parse_rule", "rules_from_json"),
@@ -78,6 +80,7 @@ __all__ = [
     "LoadReport",
     "LoadedModel",
     "Offer",
+    "Outlook",
     "PlaceCandidate",
     "Proposal",
     "Rule",
@@ -95,6 +98,8 @@ __all__ = [
     "load",
     "offers_for_pair",
     "open_checkpoint",
+    "outlook_for",
+    "outlooks",
     "own_class",
     "parse_rule",
     "predict",

@@ -43,6 +43,9 @@ def _inspect(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--verify", action="store_true", help="look at every byte: checksums, sha256, holes; exit 1 when one is wrong"
     )
+    command.add_argument(
+        "--outlook", action="store_true", help="what each state dict would make of each network that it could be"
+    )
 
 
 def _convert(command: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from ckpt_explorer.checkpoint import Checkpoint, Entry, StateDict
 from ckpt_explorer.cli.journey import opened
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
 from ckpt_explorer.integrity import Integrity, verify
+from ckpt_explorer.outlook import outlooks
 from ckpt_explorer.suggestion import Candidate, identify
 from ckpt_explorer.text import bytes_as_text, plural, shape_as_text
 
@@ -21,10 +22,15 @@ def run(arguments: Namespace) -> int:
     checkpoint = opened(arguments)
     candidates = identify(checkpoint.state_dict)
     integrity = verify(checkpoint, _progress) if arguments.verify else None
+    found = [row for _, row in outlooks(checkpoint)] if arguments.outlook else []
     if arguments.json:
-        write_json(as_json(arguments.file, checkpoint, candidates, integrity))
+        looked = {"outlooks": [row.as_json() for row in found]} if arguments.outlook else {}
+        write_json({**as_json(arguments.file, checkpoint, candidates, integrity), **looked})
     else:
         _write(checkpoint, candidates, integrity)
+        if arguments.outlook:
+            write_heading("What each choice would do")
+            write_table((row.state_dict or "the top", row.network, row.line) for row in found)
     return 0 if integrity is None or integrity.is_whole else 1
 
 

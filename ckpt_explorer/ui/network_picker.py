@@ -6,14 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from ckpt_explorer.architectures.residual import NAMES
 from ckpt_explorer.architectures.spec import CUSTOM_FIELDS, NAMED_SPECS, ResNetSpec, SpecField, options_of
 from ckpt_explorer.errors import ArchitectureError, CheckpointExplorerError
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.text import visible
-from ckpt_explorer.ui import plain, which_part
-from ckpt_explorer.ui.operator import operator
-from ckpt_explorer.ui.session import Session, controlled
+from ckpt_explorer.ui import comparison, outlooks, plain, which_part
+from ckpt_explorer.ui.offered import targets
+from ckpt_explorer.ui.session import Session, controlled, current
 from ckpt_explorer.ui.target import Target
 from ckpt_explorer.ui.uploads import upload_field
 
@@ -21,42 +20,35 @@ NAMED_OPTIONS = ("stride_in_1x1", "ceil_mode", "eps", "dilate")
 
 
 def show(here: Session) -> None:
-    """The choices, side by side."""
+    """The choices, side by side, and below them what each would do, where somebody wants to compare."""
+    if here.aligned is not None or here.comparing:  # the page's own alignment comes first
+        outlooks.begin(here)
     with st.container(key="choices"):
         several = here.checkpoint is not None and len(here.checkpoint.state_dicts) > 1
-        columns = st.columns([2, 3, 1.2] if several else [3, 1.2], vertical_alignment="bottom")
+        columns = st.columns([4, 6, 2, 2] if several else [6, 2, 2], vertical_alignment="bottom")
         if several:
             with columns[0]:
                 which_part.state_dict(here)
-        with columns[-2]:
+        with columns[-3]:
             _network(here)
-        with columns[-1], st.popover("Options", key="network-options", width="stretch"):
+        with columns[-2], st.popover("Options", key="network-options", width="stretch"):
             _options(here)
+        with columns[-1]:
+            label = "Hide" if here.comparing else "Compare"
+            st.button(label, key="compare", on_click=_compare, width="stretch", help="What each choice would do")
         if here.target.kind == "reference":
             _reference(here)
+        if here.comparing:
+            comparison.show(here)
 
 
-def _targets(here: Session) -> dict[str, tuple[Target, str]]:
-    """Every network on offer by name, with what is said of it: those that fit best first."""
-    found = {row.name: (Target.of(row), f"{row.score:.0%} agrees") for row in here.candidates}
-    own = [here.example.architecture] if here.example and here.example.architecture else []
-    seen = here.candidates[0] if here.candidates else None
-    classes, channels = (seen.num_classes, seen.in_channels) if seen else (None, None)
-    offered: dict[str, tuple[Target, str]] = {}
-    for name in (*operator().models, *own):
-        offered[name] = (Target("class", name), "your own class")
-    offered.update(found)
-    for name in NAMES:
-        target = Target("custom" if name == "custom" else "named", name, classes, channels)
-        if name == "custom" and here.as_custom is not None:
-            target = Target.of(here.as_custom)
-        offered.setdefault(name, (target, ""))
-    offered["another checkpoint's keys"] = (Target("reference", "another checkpoint's keys"), "align and convert only")
-    return offered
+def _compare() -> None:
+    here = current()
+    here.comparing = not here.comparing
 
 
 def _network(here: Session) -> None:
-    offered = _targets(here)
+    offered = targets(here)
 
     def choose(name: str) -> None:
         here.choose(offered[name][0])

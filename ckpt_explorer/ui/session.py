@@ -22,6 +22,7 @@ from ckpt_explorer.examples import Example
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
 from ckpt_explorer.integrity import Integrity
 from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.outlook import Outlook
 from ckpt_explorer.rules import RuleSet
 from ckpt_explorer.suggestion import Candidate, Suggestion, as_custom, identify
 from ckpt_explorer.ui.given import Given, Refusal
@@ -131,6 +132,8 @@ class Session:
     earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where no rules were looked at
     yet, and `network_restored` says that the choices above them must be drawn anew.
     `opened` tells one opening from another, also of the same file.
+    `outlooks` is what each state dict would make of each network, as far as `outlook_job` or a choice has looked at it,
+    and `comparing` whether they are shown side by side.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
@@ -147,6 +150,9 @@ class Session:
     as_custom: Candidate | None = None
     target: Target = field(default_factory=Target)
     reference: Checkpoint | None = None
+    outlooks: dict[tuple[str, str], Outlook] = field(default_factory=dict)
+    outlook_job: Job[int] | None = None
+    comparing: bool = False
     histories: dict[tuple[str, str], History] = field(default_factory=dict)
     suggestions: dict[tuple[str, str], Suggestion] = field(default_factory=dict)
     aligned: Aligned | None = None
@@ -187,6 +193,7 @@ class Session:
         self.example = given.example
         self.refusal = None
         self.forget_integrity()
+        self.forget_outlooks()
         self._propose_for(checkpoint)
         self.proposed = self.place
         self.recalled = self.pending_rules = None
@@ -207,6 +214,7 @@ class Session:
         """Select another state dict of the open file, and propose a network for it anew."""
         if self.checkpoint is None or path == self.checkpoint.selected:
             return
+        self._stop_outlooks()
         self._propose_for(self.checkpoint.select(path))
 
     def _propose_for(self, checkpoint: Checkpoint) -> None:
@@ -221,6 +229,17 @@ class Session:
         """Let go of the network and its answers."""
         self.load_version += 1
         self.loaded = self.loaded_as = self.values = self.answers = self.answers_for = self.stopped_for = None
+
+    def _stop_outlooks(self) -> None:
+        if self.outlook_job is not None:
+            self.outlook_job.stop()
+        self.outlook_job = None
+
+    def forget_outlooks(self) -> None:
+        """Let go of what each choice would do, and of the look at it if it still goes on."""
+        self._stop_outlooks()
+        self.outlooks = {}
+        self.comparing = False
 
     def forget_integrity(self) -> None:
         """Let go of what a look at every byte found, and of the look itself if it still goes on."""
@@ -245,6 +264,7 @@ class Session:
         """Forget all that is large: the tab was closed, and nobody will come back."""
         self.stop_opening()
         self.forget_integrity()
+        self.forget_outlooks()
         self.forget_loaded()
         self.checkpoint = self.reference = self.aligned = self.previewed = self.previewed_for = None
         self.given = self.refusal = self.said = None
