@@ -34,6 +34,7 @@ class Outlook:
     """What one state dict would make of one network with the rules that would be proposed: counts and verdict.
 
     `says` is the verdict in a sentence, or why the network can't be built, where `verdict` is None.
+    `only_counters_missing` where the file lacks nothing but counters of batches, which no output depends on.
     """
 
     state_dict: str
@@ -42,12 +43,14 @@ class Outlook:
     verdict: Verdict | None
     rules: RuleSet
     says: str
+    only_counters_missing: bool = False
 
     @property
     def counts(self) -> str:
         """`● 932 matched  − 2 missing`, the statuses that occur."""
-        numbers = ((status, self.summary.get(str(status).replace(" ", "_"), 0)) for status in SAID)
-        return "  ".join(f"{SYMBOLS[status]} {number:,} {status}" for status, number in numbers if number)
+        numbers = [(status, self.summary.get(str(status).replace(" ", "_"), 0)) for status in SAID]
+        words = {Status.MISSING: "missing counters"} if self.only_counters_missing else {}
+        return "  ".join(f"{SYMBOLS[row]} {number:,} {words.get(row, row)}" for row, number in numbers if number)
 
     @property
     def line(self) -> str:
@@ -77,7 +80,8 @@ def outlook_for(checkpoint: Checkpoint, architecture: Architecture) -> Outlook:
         found = align(checkpoint, architecture, suggestion.rules, suggestion.by_order)
     except CheckpointExplorerError as error:
         return cannot_be(checkpoint.selected, name, error)
-    return Outlook(checkpoint.selected, name, found.summary, found.verdict, suggestion.rules, found.says)
+    counters = all(pair.is_counter for pair in found.rows(Status.MISSING))
+    return Outlook(checkpoint.selected, name, found.summary, found.verdict, suggestion.rules, found.says, counters)
 
 
 def cannot_be(state_dict: str, network: str, error: CheckpointExplorerError) -> Outlook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ckpt_explorer.ui import journey, key_diff, next_step, rule_editor, session, verdict
+from ckpt_explorer.ui import journey, key_diff, network_map, next_step, rule_editor, session, verdict
 
 
 @st.fragment
@@ -20,6 +20,7 @@ def show() -> None:
     with st.container(key="verdict-line", horizontal=True, vertical_alignment="center"):
         verdict.show(journey.aligned(here).alignment)
         next_step.to_load(here)
+    network_map.show()
     with st.container(key="align-columns"):
         left, right = st.columns([5, 11], gap="medium")
         with left:

@@ -17,7 +17,7 @@ from ckpt_explorer.ui.verdict import BADGES
 
 WAITING = "being looked at"
 ANOTHER = "another-network"
-_COLUMNS = [3, 9, 1.6]
+_COLUMNS = [3, 2.1, 7.3, 1.5]
 
 
 def show(here: Session) -> None:
@@ -53,6 +53,7 @@ def _rows() -> None:
             _row(f"dict-{number}", visible(row.path) or "the top", about, known, lines, chosen, _use_dict, number)
     if here.candidates:
         plain.heading("Networks that it could be")
+        plain.quiet(f"Its shapes show {here.candidates[0].why}.")
     for number, candidate in enumerate(here.candidates):
         target = Target.of(candidate)
         known = outlooks.for_target(here, target)
@@ -63,11 +64,13 @@ def _rows() -> None:
 
 
 def _reasons(candidate: Candidate, known: Outlook | None) -> list[str]:
-    """The counts, what speaks for a network and what against it."""
+    """What a network would get of the file, and what speaks against it."""
     counts = known.counts or known.says if known else WAITING
     rules = f", with {plural(len(known.rules), 'rule')}" if known and known.rules else ""
-    lines = [counts + rules, f"for it: {candidate.why}"]
-    return [*lines, f"against it: {candidate.against}"] if candidate.against else lines
+    against = (
+        f"against it: {candidate.against}" if candidate.against else "nothing in shapes and nesting speaks against it"
+    )
+    return [counts + rules, against]
 
 
 def _row(
@@ -81,14 +84,14 @@ def _row(
     number: int,
 ) -> None:
     with st.container(key=f"choice-{key}"):
-        left, middle, right = st.columns(_COLUMNS, vertical_alignment="top")
+        left, verdict, middle, right = st.columns(_COLUMNS, vertical_alignment="top")
         with left:
             with st.container(key=f"mono-{key}"):
                 st.text(name)
             plain.quiet(about)
-        with middle, st.container(horizontal=True, vertical_alignment="top"):
-            if known is not None and known.verdict is not None:
-                st.html(f"<span class='badge {known.verdict}'>{BADGES[known.verdict]}</span>", width="content")
+        if known is not None and known.verdict is not None:
+            verdict.html(f"<span class='badge {known.verdict}'>{BADGES[known.verdict]}</span>", width="content")
+        with middle:
             plain.quiet("\n".join(lines))
         with right:
             label = "In use" if chosen else "Use"
@@ -110,7 +113,7 @@ def _another(here: Session) -> None:
     """Any other network by name: what it would do is said before it is used."""
     offered = {name: target for name, (target, _) in targets(here).items() if target.kind != "reference"}
     plain.heading("Any other network")
-    left, middle, right = st.columns(_COLUMNS, vertical_alignment="center")
+    left, middle, right = st.columns([_COLUMNS[0], sum(_COLUMNS[1:3]), _COLUMNS[3]], vertical_alignment="center")
     with left:
         name = st.selectbox(
             "Another network",

@@ -1,18 +1,19 @@
-"""Every network that can be chosen, by name, with what choosing it would give where that is known."""
+"""Every network that can be chosen, by name."""
 
 from __future__ import annotations
 
 from ckpt_explorer.architectures.residual import NAMES
-from ckpt_explorer.suggestion import Candidate
-from ckpt_explorer.ui import outlooks
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.session import Session
 from ckpt_explorer.ui.target import Target
 
 
 def targets(here: Session) -> dict[str, tuple[Target, str]]:
-    """Every network on offer by name, with what is said of it: those that fit best first."""
-    found = {row.name: (Target.of(row), _said(here, row)) for row in here.candidates}
+    """Every network on offer by name, with what is said of it: those that fit best first.
+
+    What is said stays the same while a file is open: a menu tells its choice by the words that it showed.
+    """
+    found = {row.name: (Target.of(row), f"{row.score:.0%} agrees") for row in here.candidates}
     own = [here.example.architecture] if here.example and here.example.architecture else []
     seen = here.candidates[0] if here.candidates else None
     classes, channels = (seen.num_classes, seen.in_channels) if seen else (None, None)
@@ -27,9 +28,3 @@ def targets(here: Session) -> dict[str, tuple[Target, str]]:
         offered.setdefault(name, (target, ""))
     offered["another checkpoint's keys"] = (Target("reference", "another checkpoint's keys"), "align and convert only")
     return offered
-
-
-def _said(here: Session, candidate: Candidate) -> str:
-    """What choosing a candidate would give, as soon as it is known; until then how well the structure agrees."""
-    known = outlooks.for_target(here, Target.of(candidate))
-    return known.line if known else f"{candidate.score:.0%} agrees"

@@ -126,7 +126,8 @@ class Session:
     `histories` keeps the rules of every state dict and network that were looked at, so that going back finds them.
     `rule_drafts` are the rules that are being typed, by the same key; `previewed` is what they would make of it.
     `selected_row` are the checkpoint's key and the model's of the row that was selected in the key diff; `sought_rows`
-    counts the rows that were asked for elsewhere, and that the diff is to bring into sight.
+    counts the rows that were asked for elsewhere, and that the diff is to bring into sight; `map_clicked` until the page
+    has run again for it, `map_shown` while the map is.
     `words` are those that the rule editor offers for the open file and network, with what they are for.
     `proposed` is the state dict and network that the file proposed by itself; `recalled` is what the browser kept of
     earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where no rules were looked at
@@ -168,6 +169,8 @@ class Session:
     previewed_for: object = None
     selected_row: tuple[str | None, str | None] | None = None
     sought_rows: int = 0
+    map_clicked: bool = False
+    map_shown: bool = True
     load_choice: LoadChoice = field(default_factory=LoadChoice)
     loaded: LoadedModel | None = None
     loaded_as: object = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ckpt_explorer.text import bytes_as_text, plural, visible
-from ckpt_explorer.ui import opening, outlooks, session
+from ckpt_explorer.ui import opening, session
 from ckpt_explorer.ui.session import Session, controlled
 
 
@@ -26,12 +26,6 @@ def show(here: Session) -> None:
         if dicts:
             with columns[1 if files else 0]:
                 state_dict(here)
-
-
-def _would(here: Session, path: str) -> list[str]:
-    """What the network that a state dict looks most like would get of it, where that is known already."""
-    known = outlooks.for_state_dict(here, path)
-    return [f"{visible(known.network)} {known.verdict}"] if known and known.verdict else []
 
 
 def _file(here: Session) -> None:
@@ -57,14 +51,7 @@ def state_dict(here: Session) -> None:
     assert here.checkpoint is not None
     rows = here.checkpoint.state_dicts
     labels = {
-        row.path: " · ".join(
-            [
-                visible(row.path) or "the top",
-                plural(len(row), "tensor"),
-                bytes_as_text(row.size),
-                *_would(here, row.path),
-            ]
-        )
+        row.path: f"{visible(row.path) or 'the top'} · {plural(len(row), 'tensor')} · {bytes_as_text(row.size)}"
         for row in rows
     }
     st.selectbox(

@@ -124,3 +124,54 @@ def test_a_wrong_reference_gives_one_sentence(renamed: Tab) -> None:
     )
     assert renamed.box("message").startswith("cat.png is a PNG picture")
     assert renamed.session.reference is None
+
+
+def compared(tab: Tab) -> Tab:
+    """The page with the comparison open, and every choice looked at."""
+    tab.click("compare")
+    job = tab.session.outlook_job
+    assert job is not None and job.finished.wait(30)
+    return tab.run()
+
+
+def test_the_comparison_says_what_each_state_dict_and_network_would_give(two_networks: Tab) -> None:
+    compared(two_networks)
+    says = two_networks.says
+    assert says.count("custom: ● 68 matched") == 2
+    assert any("against it: " in text for text in says)
+    two_networks.click("use-dict-1")
+    assert two_networks.session.target.num_classes == 7
+    assert two_networks.click("compare").badge == "COMPLETE"
+
+
+def test_a_candidate_is_used_by_its_button(renamed: Tab) -> None:
+    compared(renamed)
+    name = renamed.session.candidates[1].name
+    renamed.click("use-candidate-1")
+    assert (renamed.field("network"), renamed.click("compare").badge) == (name, "INCOMPATIBLE")
+
+
+def test_any_other_network_shows_what_it_would_do_before_it_is_used(renamed: Tab) -> None:
+    compared(renamed).choose("another-network", "resnet50")
+    assert renamed.session.target.name == "resnet20_cifar_b"
+    assert any(text.startswith("incompatible: ") and "missing" in text for text in renamed.says)
+    assert renamed.click("use-another").session.target.name == "resnet50"
+
+
+def test_a_menu_keeps_its_words_while_the_choices_are_looked_at(renamed: Tab) -> None:
+    before = renamed.app.selectbox(key="network").options
+    assert compared(renamed).app.selectbox(key="network").options == before
+
+
+def test_a_state_dict_with_a_hostile_name_is_shown_as_text(tab: Tab) -> None:
+    name = "<img src=x>\u202e\x1b[31m**bold**"
+    tab.open("two.pth", saved({name: small_resnet_state_dict(), "other": small_resnet_state_dict(1)})).go("align")
+    compared(tab)
+    shown = " ".join([*tab.says, *tab.app.selectbox(key="state-dict").options])
+    assert "\\u202e\\x1b[31m**bold**" in shown and "\u202e" not in shown and "\x1b" not in shown
+
+
+def test_the_map_is_drawn_and_can_be_hidden(renamed: Tab) -> None:
+    assert len(renamed.app.get("plotly_chart")) == 1
+    assert len(renamed.click("map-hide").app.get("plotly_chart")) == 0
+    assert len(renamed.click("map-show").app.get("plotly_chart")) == 1
