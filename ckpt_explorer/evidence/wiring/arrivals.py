@@ -117,6 +117,13 @@ class Figures:
     spread: float | None = None
     gain: float | None = None
 
+    @property
+    def share(self) -> float | None:
+        """The misfit as a share of that without pattern: how much it helps to know each input's own mean."""
+        if not self.misfit or not self.misfit_without_pattern:
+            return None
+        return self.misfit / self.misfit_without_pattern
+
 
 def correlation(one: torch.Tensor, other: torch.Tensor) -> float | None:
     """Pearson's correlation of two (C,); None where either is constant or not finite."""

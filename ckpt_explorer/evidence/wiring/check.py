@@ -130,7 +130,7 @@ def wiring_of(graph: Graph, source: Source) -> Wiring:
     doubts = _joined(doubts, doubts_among(layers, fed))
     better = _better_order(graph, weights, side)
     if better is not None:
-        exchanged = weights.exchanged(better.first, better.second)
+        exchanged = weights.moved({better.first: better.second, better.second: better.first})
         rows_then = arrivals(graph, exchanged)
         left = _joined(broken(rows_then, True), doubts_among(*_all_figures(rows_then, exchanged, side)))
         if len(left) < max(

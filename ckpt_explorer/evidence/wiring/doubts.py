@@ -32,12 +32,14 @@ MISFIT = 0.5
 """A relative error of all input means at which a prediction explains nothing: a random conv has above 1, and no layer
 of a whole network above 0.3."""
 
-WEAK_MISFIT = 0.3
-"""From here a layer is doubted if an input without pattern explains it better, and its neighbours are well below."""
+WEAK_MISFIT = 0.25
+"""From here, and from twice its neighbours' misfit, a layer is doubted if its inputs' own means explain it no better
+than their average does: if the misfit is at least USELESS of that without pattern, and WORSE times what the ratio is
+for its neighbours. Shuffled inputs show 0.8 to 3 where neighbours show 0.1 to 0.6. In a network that was trained for
+a minute all inputs are still alike, neighbours show 0.8 to 1, and nothing can be seen there."""
 
-WORSE = 1.1
-"""How much better an input without pattern must explain it: shuffled inputs show 1.1 to 3, whole layers of such a
-misfit 1.07 at most (a 3x3 conv on maps of 2x2 pixels)."""
+USELESS = 0.8
+WORSE = 1.6
 
 DEVIATION = (1.7, 20.0)
 """Standard deviations of an input that nobody trains with: normalised ones are 0.2 to 1.3, bytes 30 and more."""
@@ -138,14 +140,15 @@ def _of_stem(row: Figures, fed: TrainingInput | None, usual: float) -> str | Non
 def _of_layer(rows: Sequence[Figures], at: int, usual: float) -> str | None:
     row = rows[at]
     near = _near(rows, at)
-    if row.misfit is None or row.slope is None or row.misfit_without_pattern is None:
+    if not row.misfit or not row.share:
         return None
-    nearby = median(other.misfit for other in near if other.misfit) if near else row.misfit
+    nearby = median(other.misfit or 0.0 for other in near) if near else row.misfit
     lost = _falls_short(row, row.correlation, usual)
     if lost or (row.misfit > MISFIT and row.misfit > 2 * nearby):
         return f"What must arrive at {row.norm}, through {row.conv}, is not what it kept (correlation {row.correlation:.2f}, usual in this file {math.tanh(usual):.2f}): one of the two is not the one that was trained here."
-    if row.misfit > max(WEAK_MISFIT, 2 * nearby, WORSE * row.misfit_without_pattern):
-        return f"{row.conv} does not know its inputs: {row.norm} is explained better without them (relative error {row.misfit:.2f}, without {row.misfit_without_pattern:.2f}). Its input channels, or the layer before it, are not those that it was trained with."
+    usual_share = median(other.share or 1.0 for other in near) if near else row.share
+    if row.misfit > max(WEAK_MISFIT, 2 * nearby) and row.share > max(USELESS, WORSE * usual_share):
+        return f"{row.conv} does not know its inputs: {row.norm} is explained as well by their average (relative error {row.misfit:.2f}, by the average {row.misfit / row.share:.2f}). Its input channels, or the layer before it, are not those that it was trained with."
     scale = scale_against(row, near)
     if scale is not None and abs(scale) > SCALE:
         return f"What arrives at {row.norm} is {math.exp(-scale):.2f} times what it kept, beyond its neighbours: the weights of {row.conv} are scaled."
@@ -176,7 +179,7 @@ def _near(rows: Sequence[Figures], at: int) -> list[Figures]:
         pool = [
             index
             for index, other in enumerate(rows)
-            if index != at and other.misfit is not None and (other.reads, other.spatial > 1)[:width] == kind
+            if index != at and other.share and (other.reads, other.spatial > 1)[:width] == kind
         ]
         near = [rows[i] for i in [i for i in pool if i < at][-NEIGHBOURS:] + [i for i in pool if i > at][:NEIGHBOURS]]
         if len(near) >= FEWEST_LAYERS:

@@ -9,7 +9,7 @@ falls into the padding at the edges is not known, since the size of the training
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -150,11 +150,15 @@ class Weights:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._sources: Mapping[str, str] = {}
         self._kernels: dict[str, Kernel | None] = {}
         self._norms: dict[str, Norm | None] = {}
 
     def tensor(self, key: str) -> torch.Tensor | None:
         """A tensor in float32 on the CPU, or None where the file has none or it is no dense floating one."""
+        return self._read(_moved(key, self._sources))
+
+    def _read(self, key: str) -> torch.Tensor | None:
         import torch
 
         try:
@@ -165,45 +169,54 @@ class Weights:
             return None
         return found.detach().to(device="cpu", dtype=torch.float32)
 
-    def exchanged(self, first: str, second: str) -> Weights:
-        """The same weights with all that lies below two modules exchanged; what was reduced is used again."""
-        made = Weights(lambda key: self._source(_exchanged(key, first, second)))
-        made._kernels = {_exchanged(path, first, second): kernel for path, kernel in self._kernels.items()}
-        made._norms = {_exchanged(path, first, second): norm for path, norm in self._norms.items()}
+    def moved(self, sources: Mapping[str, str]) -> Weights:
+        """The same weights with modules in other places: below each module of `sources`, what lay below its value.
+
+        What was reduced is used again.
+        """
+        made = Weights(self._source)
+        made._kernels = self._kernels
+        made._norms = self._norms
+        made._sources = sources
         return made
 
     def kernel(self, conv: Step) -> Kernel | None:
         """The reduced weights of a conv."""
-        if conv.module not in self._kernels:
-            self._kernels[conv.module] = self._reduced(conv)
-        return self._kernels[conv.module]
+        path = _moved(conv.module, self._sources)
+        if path not in self._kernels:
+            self._kernels[path] = self._reduced(path, conv)
+        return self._kernels[path]
 
     def norm(self, path: str) -> Norm | None:
         """A BatchNorm's four tensors; None where one is missing."""
+        path = _moved(path, self._sources)
         if path not in self._norms:
             self._norms[path] = self._four(path)
         return self._norms[path]
 
-    def _reduced(self, conv: Step) -> Kernel | None:
-        weight, groups = self.tensor(f"{conv.module}.weight"), conv.groups
+    def _reduced(self, path: str, conv: Step) -> Kernel | None:
+        weight, groups = self._read(f"{path}.weight"), conv.groups
         if weight is None or weight.dim() != 4 or weight.shape[0] % groups:
             return None
         flat = weight.flatten(2)
         shape = (groups, weight.shape[0] // groups, weight.shape[1])
         taps = inside_the_picture(conv.reduction, conv.shrinks, conv.dilation, *weight.shape[2:])
         sums = (flat @ taps).movedim(-1, 0).reshape(-1, *shape).double()
-        bias = self.tensor(f"{conv.module}.bias")
+        bias = self._read(f"{path}.bias")
         squares = flat.square().sum(-1).reshape(shape).double()
         return Kernel(sums, squares, None if bias is None else bias.double(), flat.shape[-1])
 
     def _four(self, path: str) -> Norm | None:
-        found = [self.tensor(f"{path}.{name}") for name in ("weight", "bias", "running_mean", "running_var")]
+        found = [self._read(f"{path}.{name}") for name in ("weight", "bias", "running_mean", "running_var")]
         tensors = [tensor.double() for tensor in found if tensor is not None]
         return Norm(*tensors) if len(tensors) == 4 else None
 
 
-def _exchanged(key: str, first: str, second: str) -> str:
-    for one, other in ((first, second), (second, first)):
-        if key == one or key.startswith(f"{one}."):
-            return other + key[len(one) :]
+def _moved(key: str, sources: Mapping[str, str]) -> str:
+    """Where the tensor for `key` comes from, when modules were moved."""
+    at = len(key)
+    while at > 0:
+        if key[:at] in sources:
+            return sources[key[:at]] + key[at:]
+        at = key.rfind(".", 0, at)
     return key
