@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.checkpoint import Checkpoint
@@ -19,6 +20,9 @@ from ckpt_explorer.suggestion.rules import Alternative
 from ckpt_explorer.suggestion.structure import networks_in
 from ckpt_explorer.text import plural, shape_as_text, visible
 
+if TYPE_CHECKING:
+    from ckpt_explorer.suggestion.second_opinion import SecondOpinion
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -28,6 +32,7 @@ class Situation:
     alignment: Alignment
     candidates: tuple[Candidate, ...]
     alternatives: tuple[Alternative, ...]
+    opinion: SecondOpinion | None = None
 
     @property
     def head_rows(self) -> list[KeyPair]:
@@ -161,6 +166,10 @@ def _by_order(case: Situation) -> Diagnosis | None:
     )
 
 
+def _second_opinion(case: Situation) -> Diagnosis | None:
+    return None if case.opinion is None else case.opinion.diagnosis
+
+
 def _function_options(case: Situation) -> Diagnosis | None:
     if case.alignment.verdict is Verdict.INCOMPATIBLE or case.alignment.architecture.kind not in ("named", "custom"):
         return None
@@ -202,6 +211,7 @@ TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
     _strangers,
     _another_family,
     _by_order,
+    _second_opinion,
     _container,
     _lightning,
     _prefix,
@@ -219,7 +229,8 @@ def diagnoses_of(
     alignment: Alignment,
     candidates: tuple[Candidate, ...],
     alternatives: tuple[Alternative, ...],
+    opinion: SecondOpinion | None = None,
 ) -> tuple[Diagnosis, ...]:
     """What is to be said of this checkpoint and this network, in the order of the table."""
-    case = Situation(checkpoint, alignment, candidates, alternatives)
+    case = Situation(checkpoint, alignment, candidates, alternatives, opinion)
     return tuple(found for test in TESTS if (found := test(case)))

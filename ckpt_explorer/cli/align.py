@@ -36,9 +36,11 @@ def exit_status(proposal: Proposal) -> int:
 def as_json(proposal: Proposal) -> dict[str, Any]:
     """The answer of `align --json`."""
     drift = {"drift": proposal.drift.as_json()} if proposal.drift is not None else {}
+    opinion = {"second_opinion": proposal.second_opinion.as_json()} if proposal.second_opinion is not None else {}
     return {
         **proposal.alignment.as_json(),
         **drift,
+        **opinion,
         "decisions": [row.as_json() for row in decisions_for(proposal.alignment)],
         "alternatives": [row.as_json() for row in proposal.alternatives],
         "diagnoses": [{"id": row.id, "says": row.says, "next": row.next} for row in proposal.diagnoses],

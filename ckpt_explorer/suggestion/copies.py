@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ckpt_explorer.anatomy import Anatomy
 from ckpt_explorer.anatomy.tokens import shared_front
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.rules import RuleSet
 from ckpt_explorer.text import plural
+
+if TYPE_CHECKING:
+    from ckpt_explorer.suggestion.second_opinion import SecondOpinion
 
 ANOTHER_COPY = 0.8
 """A second place counts as a copy of the network when it holds at least this share of the first."""
@@ -30,11 +34,15 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rules that make the file fit, other readings of it, and the file's keys that only order put in their place."""
+    """Rules that make the file fit, other readings of it, and the file's keys that only order put in their place.
+
+    `second_opinion` is what the values say of those, where they were asked.
+    """
 
     rules: RuleSet
     alternatives: tuple[Alternative, ...] = ()
     by_order: frozenset[str] = frozenset()
+    second_opinion: SecondOpinion | None = None
 
 
 def prefix_apart(anatomy: Anatomy, other: Anatomy) -> str:

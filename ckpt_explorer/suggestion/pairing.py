@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy import Anatomy, Placed, anatomy_of
@@ -66,6 +66,18 @@ def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:
                     Pair(_side(key, ours), _side(model_key, wanted), kind, leaf.role, leaf.operand, ours.by_order)
                 )
     return Pairing(tuple(pairs), file, file.layers.turned and not model.layers.turned)
+
+
+def exchanged(pairing: Pairing, moves: Mapping[str, str]) -> Pairing:
+    """The pairing with tensors in each other's place: what stands at the value of a module in `moves` belongs at its key."""
+    targets = {source: module for module, source in moves.items()}
+    known = {pair.model.key: pair for pair in pairing.pairs}
+    pairs = []
+    for pair in pairing.pairs:
+        module, dot, leaf = pair.model.key.rpartition(".")
+        there = known.get(f"{targets[module]}{dot}{leaf}") if module in targets else None
+        pairs.append(pair if there is None else pair._replace(model=there.model, place=there.place))
+    return replace(pairing, pairs=tuple(pairs))
 
 
 def _one_size(ours: Placed, wanted: Placed) -> bool:

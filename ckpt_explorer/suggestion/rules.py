@@ -6,7 +6,7 @@ checked. Where file or network is no residual network, names alone are compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ckpt_explorer.alignment import align
 from ckpt_explorer.anatomy import Anatomy
@@ -20,7 +20,7 @@ from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
 from ckpt_explorer.suggestion.by_name import suggest_by_name
 from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
 from ckpt_explorer.suggestion.induction import induce
-from ckpt_explorer.suggestion.pairing import model_anatomy, pairs_between
+from ckpt_explorer.suggestion.pairing import exchanged, model_anatomy, pairs_between
 from ckpt_explorer.suggestion.structure import networks_in
 
 __all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
@@ -40,22 +40,27 @@ def suggest_rules(state_dict: StateDict, architecture: Architecture, prefix: str
     return _suggested(state_dict, architecture, prefix).rules
 
 
-def suggest(source: StateDict | Checkpoint, architecture: Architecture) -> Suggestion:
+def suggest(
+    source: StateDict | Checkpoint, architecture: Architecture, moves: Mapping[str, str] | None = None
+) -> Suggestion:
     """The rules that make the file fit `architecture`, and the other copies of the network in it.
 
-    No tensor is read: keys and shapes decide. What does not fit with these rules is left as it is.
+    No tensor is read: keys and shapes decide. What does not fit with these rules is left as it is. `moves` say for
+    modules of the network in whose place names alone would put what belongs there, as a SecondOpinion does.
     """
     state_dict = source.state_dict if isinstance(source, Checkpoint) else source
-    found = _suggested(state_dict, architecture, None)
+    found = _suggested(state_dict, architecture, None, moves)
     if not isinstance(source, Checkpoint):
         return found
     return Suggestion(found.rules, (*found.alternatives, *other_state_dicts(source)), found.by_order)
 
 
-def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | None) -> Suggestion:
+def _suggested(
+    state_dict: StateDict, architecture: Architecture, prefix: str | None, moves: Mapping[str, str] | None = None
+) -> Suggestion:
     head = set(architecture.head)
     trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
-    found = _by_structure(state_dict, architecture, prefix)
+    found = _by_structure(state_dict, architecture, prefix, moves)
     score = -1.0 if found is None else _filled(state_dict, architecture, found.rules)
     if found is None or (score < len(trunk) and len(state_dict) <= MOST_BY_NAME):
         named = suggest_by_name(state_dict, architecture, prefix)
@@ -64,13 +69,15 @@ def _suggested(state_dict: StateDict, architecture: Architecture, prefix: str | 
     return Suggestion(_with_leftovers(found.rules, state_dict, architecture), found.alternatives, found.by_order)
 
 
-def _by_structure(state_dict: StateDict, architecture: Architecture, prefix: str | None) -> Suggestion | None:
+def _by_structure(
+    state_dict: StateDict, architecture: Architecture, prefix: str | None, moves: Mapping[str, str] | None
+) -> Suggestion | None:
     networks = networks_in(state_dict)
     model = model_anatomy(architecture) if networks else None
     if model is None:
         return None
     chosen = _chosen(networks, prefix)
-    pairing = pairs_between(chosen, model)
+    pairing = exchanged(pairs_between(chosen, model), moves or {})
     if not pairing.pairs:
         return None
     alternatives = tuple(copies_beside(chosen, networks, state_dict.path))

@@ -7,8 +7,8 @@ import streamlit as st
 from ckpt_explorer.alignment import Alignment, align_despite
 from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.proposal import suggestion_for
 from ckpt_explorer.rules import RuleSet, parse_rule
-from ckpt_explorer.suggestion import suggest
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.session import Aligned, RuleDraft, Session
@@ -27,7 +27,7 @@ def aligned(here: Session) -> Aligned:
         plain.say(str(error), "error", key="architecture")
         st.stop()
     if here.place not in here.suggestions:
-        here.suggestions[here.place] = suggest(here.checkpoint, architecture)
+        here.suggestions[here.place] = suggestion_for(here.checkpoint, architecture)
     suggestion = here.suggestions[here.place]
     history = here.histories.setdefault(here.place, History(suggestion.rules))
     if here.pending_rules is not None:

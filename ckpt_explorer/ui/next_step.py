@@ -26,12 +26,14 @@ def notes(here: Session) -> None:
     """What was noticed, one sentence and one next step each."""
     aligned = journey.aligned(here)
     assert here.checkpoint is not None
-    found = diagnoses_of(here.checkpoint, aligned.alignment, here.candidates, aligned.suggestion.alternatives)
+    suggestion = aligned.suggestion
+    opinion = suggestion.second_opinion if aligned.alignment.rules == suggestion.rules else None
+    found = diagnoses_of(here.checkpoint, aligned.alignment, here.candidates, suggestion.alternatives, opinion)
     if found:
         plain.heading("What was noticed")
     for note in found:
         plain.quiet(f"{note.says}: {note.next}")
-    _other_copies(here, aligned.suggestion.alternatives)
+    _other_copies(here, suggestion.alternatives)
 
 
 def _other_copies(here: Session, alternatives: tuple[Alternative, ...]) -> None:
