@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from operator import attrgetter
 
 from ckpt_explorer.checkpoint import Checkpoint, Entry, Part, StateDict, TensorInfo
 from ckpt_explorer.dtypes import QUANTISED
@@ -170,24 +171,28 @@ def _of_name(name: str, kind: str) -> Iterator[Diagnosis]:
 
 
 MANY_EMPTY = 4
+_TINY = frozenset({(0,), (1,)})
+_SHAPE, _DTYPE, _COMPOSED = attrgetter("shape"), attrgetter("dtype"), attrgetter("composed")
 
 
 def _of_weights(state_dicts: list[StateDict], name: str) -> Iterator[Diagnosis]:
     infos = [info for state_dict in state_dicts for info in state_dict.tensors.values()]
-    if not QUANTISED.isdisjoint(info.dtype for info in infos):
+    if not QUANTISED.isdisjoint(map(_DTYPE, infos)):
         yield Diagnosis(
             "F16",
             f"{visible(name)} holds quantised weights, as integers with a scale",
             "build and convert the same quantised network; in a network of floats they are only near what they were.",
         )
-    meta = [info.key for info in infos if info.composed is not None and info.composed.kind == "meta"]
+    composed = [info for info in infos if info.composed is not None] if any(map(_COMPOSED, infos)) else []
+    meta = [info.key for info in composed if info.composed is not None and info.composed.kind == "meta"]
     if meta:
         yield Diagnosis(
             "F14",
             f"{plural(len(meta), 'tensor')} of {visible(name)}, such as {visible(meta[0])!r}, were saved from the meta device: they have shapes and no values",
             "save the network again after its weights were loaded.",
         )
-    empty = [info for info in infos if info.shape in ((0,), (1,)) and info.key.endswith(".weight")]
+    tiny = [info for info in infos if info.shape in _TINY] if not _TINY.isdisjoint(map(_SHAPE, infos)) else []
+    empty = [info for info in tiny if info.key.endswith(".weight")]
     if len(empty) >= MANY_EMPTY and len(empty) * 2 > sum(info.key.endswith(".weight") for info in infos):
         yield Diagnosis(
             "F15",

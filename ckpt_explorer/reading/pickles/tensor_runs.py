@@ -61,7 +61,7 @@ _TENSOR = _patterns(
     rb"X(.)\0\0\0 TEXT PUT"  # the key: its length, its text, its memo index
     rb"(GET\(\(GET GET)"  # the constructor; "storage" and the storage's class
     rb"X NAME PUT"  # the storage's name
-    rb"(GET)(NUMBER)tPUT Q"  # its device and its elements: a persistent id
+    rb"(GET NUMBER)tPUT Q"  # its device and its elements: a persistent id
     rb"(NUMBER) NUMBERS(?:PUT)? NUMBERS(?:PUT)?"  # offset, shape, stride
     rb"[\x88\x89](GET)\)R PUT t PUT R PUT"  # requires_grad, an OrderedDict() of hooks, the call
 )
@@ -78,10 +78,12 @@ class _Numbers(dict[bytes, tuple[int, ...]]):
     """From the instructions of a tuple of numbers to the tuple; most state dicts have few different ones."""
 
     def __missing__(self, raw: bytes) -> tuple[int, ...]:
-        found = tuple(
-            int.from_bytes(one or two or four, "little", signed=bool(four))
-            for one, two, four in _ONE_NUMBER.findall(raw)
-        )
+        small = raw[raw[:1] == b"(" : -1]
+        if small[::2] == b"K" * (len(small) // 2):  # all of them in one byte each
+            found = tuple(small[1::2])
+        else:
+            numbers = _ONE_NUMBER.findall(raw)
+            found = tuple([int.from_bytes(a or b or c, "little", signed=c != b"") for a, b, c in numbers])
         self[raw] = found
         return found
 
@@ -141,13 +143,14 @@ def _take_tensors(
 ) -> bool:
     """Do what the instructions of these tensors do, or nothing and say False."""
     (
-        key_sizes, keys, key_puts, makers, names, name_puts, devices, elements, identity_puts,
+        key_sizes, keys, key_puts, makers, names, name_puts, sizes, identity_puts,
         offsets, shapes, shape_puts, strides, stride_puts, hooks, hook_puts, argument_puts, tensor_puts,
     ) = columns  # fmt: skip
     dtypes = {raw: _dtype_made_by(walk, raw) for raw in set(makers)}
+    counts = {raw: number[raw[_get_size(raw, 0) :]] for raw in set(sizes)}
     if not (
         None not in dtypes.values()
-        and all(_remembered(walk, raw) is not None for raw in {*devices, *hooks})
+        and all(_remembered(walk, raw[: _get_size(raw, 0)]) is not None for raw in {*counts, *hooks})
         and _sizes_fit(key_sizes, keys)
         and _puts_are_new(
             walk, key_puts, name_puts, identity_puts, shape_puts, stride_puts, hook_puts, argument_puts, tensor_puts
@@ -156,16 +159,16 @@ def _take_tensors(
         return False
     key_texts, name_texts = _texts(keys), _names(names)
     types = [dtypes[raw] or "" for raw in makers]
-    counts, starts = list(map(number.__getitem__, elements)), list(map(number.__getitem__, offsets))
+    elements, starts = list(map(counts.__getitem__, sizes)), list(map(number.__getitem__, offsets))
     sides, steps = list(map(numbers.__getitem__, shapes)), list(map(numbers.__getitem__, strides))
     tensors: list[Any]
     remembered: Sequence[Any]
     if find is None:
-        storages = map(_NEW_TUPLE, repeat(StorageClaim), zip(name_texts, types, counts, repeat(0), strict=False))
+        storages = map(_NEW_TUPLE, repeat(StorageClaim), zip(name_texts, types, elements, repeat(0), strict=False))
         claims = zip(storages, starts, sides, steps, types, strict=True)
         remembered = tensors = list(map(_NEW_TUPLE, repeat(TensorClaim), claims))
     else:
-        places = find(name_texts, types, counts)
+        places = find(name_texts, types, elements)
         if places is None or not are_possible(sides, types, steps, starts, places):
             return False  # walked one by one, they are claims; and whoever looks at those says what is wrong
         tensors = infos_of(key_texts, sides, types, steps, starts, places)
@@ -248,7 +251,7 @@ def _puts_are_new(walk: Walk, *columns: Column) -> bool:
     count = len(joined) // width
     if others or first + count > 256**width:
         return False
-    if joined != struct.pack(f"<{count}{_INTEGER[width]}", *range(first, first + count)):
+    if joined != _counting(first, count, width):
         return False
     if not isinstance(walk.memo, Memo) or first < walk.memo.stop:
         return False
@@ -258,6 +261,15 @@ def _puts_are_new(walk: Walk, *columns: Column) -> bool:
 
 
 _INTEGER = {1: "B", 4: "I"}
+_MANY = 1 << 15
+_FIRST = struct.pack(f"<{_MANY}I", *range(_MANY))
+
+
+def _counting(first: int, count: int, width: int) -> bytes:
+    """The numbers from `first` on as the operands of puts; most files have no more than a few thousand."""
+    if first + count <= _MANY:
+        return _FIRST[4 * first : 4 * (first + count)] if width == 4 else bytes(range(first, first + count))
+    return struct.pack(f"<{count}I", *range(first, first + count))
 
 
 def _keep(walk: Walk, *rows: tuple[Column, Sequence[Any]]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 STORED, DEFLATED = 0, 8
-TAIL = 5
+TAIL = 4
 """Characters of a name that are looked for first: names begin alike, and differ in their ends."""
 
 
@@ -101,6 +102,7 @@ class RecordTable(Mapping[str, Record]):
         return folder[-TAIL:] in "\0".join(self.names) and any(name.startswith(folder) for name in self.names)
 
     def ending(self, end: str) -> list[str]:
-        """The names that end in `end`. (To look through one text takes less than to ask a thousand.)"""
-        joined = "\0".join(self.names)
-        return [name for name in self.names if name.endswith(end)] if end[-TAIL:] in joined else []
+        """The names that end in `end`; not all are asked where no more than one can."""
+        count = "\0".join(self.names).count(end)
+        ending = (name for name in self.names if name.endswith(end))
+        return list(islice(ending, 1)) if count == 1 else list(ending)

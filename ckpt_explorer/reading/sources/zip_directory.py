@@ -42,7 +42,7 @@ _PACKED, _SIZE, _HEADER = _Number(16, 4, "Q"), _Number(20, 4, "Q"), _Number(38, 
 _NAME_SIZE, _EXTRA_SIZE, _NOTE_SIZE = _Number(24, 2, "H"), _Number(26, 2, "H"), _Number(28, 2, "H")
 WINDOW = 256 << 10
 """Bytes of the directory that are looked at at once."""
-_LARGE = 0xFFFFFFFF
+_LARGE, _NOT_HERE = 0xFFFFFFFF, b"\xff\xff\xff\xff"
 """In place of a size that stands in the zip64 extra field."""
 _LOCAL = struct.Struct("<4s5H3I2H")
 
@@ -69,9 +69,9 @@ class ZipDirectory:
         source.forget(start, start + size)
         table = RecordTable()
         while len(table) < count:
-            rows = _rows(source, raw, position, count - len(table))
-            position += len(rows) * len(_MAGIC) + sum(map(len, rows))
-            names, columns = _columns(source, rows, _fixed(rows))
+            rows, lengths, fixed = _rows(source, raw, position, count - len(table))
+            position += len(rows) * len(_MAGIC) + sum(lengths)
+            names, columns = _columns(source, rows, fixed)
             _check_bounds(source, start, names, columns)
             table.add(names, columns)
         if table.twice is not None:
@@ -153,8 +153,9 @@ class ZipDirectory:
         return memoryview(content)
 
 
-def _rows(source: Source, raw: bytes, start: int, most: int) -> list[bytes]:
-    """Some rows of the directory from byte `start` on, `most` at most, without their magic.
+def _rows(source: Source, raw: bytes, start: int, most: int) -> tuple[list[bytes], list[int], bytes]:
+    """Some rows of the directory from byte `start` on, `most` at most, without their magic; their lengths; and what is
+    of equal length in all, joined.
 
     Split at their magic, all at once; where that stands inside of a row too, they are cut one by one.
     """
@@ -163,9 +164,11 @@ def _rows(source: Source, raw: bytes, start: int, most: int) -> list[bytes]:
     if stop < len(raw):
         rows.pop()  # it may go on behind the window
     rows = rows[1 : most + 1] if rows and not rows[0] else []
-    if rows and min(map(len, rows)) >= _ROW and list(map(len, rows)) == _lengths(_fixed(rows)):
-        return rows
-    return list(_cut(source, raw, start, stop, most))
+    lengths, fixed = list(map(len, rows)), _fixed(rows)
+    if not rows or min(lengths) < _ROW or lengths != _lengths(fixed):
+        rows = list(_cut(source, raw, start, stop, most))
+        lengths, fixed = list(map(len, rows)), _fixed(rows)
+    return rows, lengths, fixed
 
 
 def _fixed(rows: list[bytes]) -> bytes:
@@ -216,7 +219,7 @@ def _columns(source: Source, rows: list[bytes], fixed: bytes) -> tuple[list[str]
         names = [row[_ROW : _ROW + size] for row, size in zip(rows, name_sizes, strict=True)]
     texts = _texts(names)
     packed, sizes, headers = _column(fixed, _PACKED), _column(fixed, _SIZE), _column(fixed, _HEADER)
-    if max(map(max, (packed, sizes, headers))) == _LARGE:
+    if _NOT_HERE in fixed:
         for at, (row, name) in enumerate(zip(rows, names, strict=True)):
             if _LARGE in (numbers := (sizes[at], packed[at], headers[at])):
                 start = _ROW + len(name)
