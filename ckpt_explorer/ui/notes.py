@@ -16,6 +16,8 @@ GRAVITY: dict[str, plain.Tone] = {
     "F15": "warning",
     "F18": "warning",
     "P6": "warning",
+    "S4": "warning",
+    "S6": "warning",
 }
 """What could do harm, and what is damaged or not all there; every other row of the catalogue is a note."""
 

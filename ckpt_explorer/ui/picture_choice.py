@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 
 import streamlit as st
 
 from ckpt_explorer.api import input_channels, usual_preprocessing
-from ckpt_explorer.errors import LabelsError, PreprocessingError
+from ckpt_explorer.errors import CheckpointExplorerError, LabelsError, PreprocessingError
 from ckpt_explorer.examples import example_images, right_answer
+from ckpt_explorer.inference.collection import MAX_PICTURES, Collection, collect, collect_uploads
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, default_labels, labels, labels_from_bytes, labels_from_text
 from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
-from ckpt_explorer.ui import plain
-from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled
-from ckpt_explorer.ui.uploads import upload_field
+from ckpt_explorer.ui import plain, session
+from ckpt_explorer.ui.operator import operator
+from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled, widget_value
+from ckpt_explorer.ui.uploads import upload_field, upload_together
 
-MAX_PICTURES = 2000
 EXAMPLE_PICTURES = (10, 360)
 
 
 def pictures(here: Session) -> None:
-    """The uploader, the example's own pictures, and the way to start over."""
+    """The uploader for pictures and zip archives, a folder that the operator allows, the example's own, and the way to
+    start over."""
 
-    def take(name: str, data: bytes) -> None:
-        if len(here.images) >= MAX_PICTURES:
-            here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
-            return
-        here.set_pictures({**here.images, _free_name(here.images, name): data})
+    def take(files: dict[str, bytes]) -> None:
+        add(here, collect_uploads(files))
 
-    upload_field(here, "pictures", "Pictures", take, several=True)
+    upload_together(here, "pictures", "Pictures, or zip archives of them: a folder for each class is understood", take)
+    _folder_field()
     with st.container(horizontal=True, key="picture-actions"):
         if here.example is not None:
             for count in EXAMPLE_PICTURES:
@@ -40,24 +41,62 @@ def pictures(here: Session) -> None:
                     f"Take {count} held-out pictures",
                     key=f"example-pictures-{count}",
                     on_click=_take_examples,
-                    args=(here, count),
+                    args=(count,),
                 )
         if here.images:
-            st.button(
-                f"Remove {plural(len(here.images), 'picture')}", key="remove-pictures", on_click=here.images.clear
-            )
+            st.button(f"Remove {plural(len(here.images), 'picture')}", key="remove-pictures", on_click=_remove)
+    for note in here.picture_notes[:5]:
+        plain.quiet(note)
 
 
-def _take_examples(here: Session, count: int) -> None:
+def add(here: Session, collection: Collection) -> None:
+    """Put more pictures beside those that are there; a name that is taken gets a number."""
+    images = dict(here.images)
+    for image in collection.images[: MAX_PICTURES - len(images)]:
+        images[_free_name(images, image.name)] = image.source
+    if len(images) < len(here.images) + len(collection.images):
+        here.message = ("error", f"{MAX_PICTURES:,} pictures are kept at most; the rest was left out.")
+    here.set_pictures(images, (*here.picture_notes, *collection.notes))
+
+
+def _remove() -> None:
+    session.current().set_pictures({})
+
+
+def _folder_field() -> None:
+    """A folder or an archive on the machine of the server, where the operator allows any."""
+    allowed = operator()
+    if not allowed.folders:
+        return
+    with (
+        st.form("pictures-form", border=False, enter_to_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom", key="pictures-row"),
+    ):
+        st.text_input("A folder or zip of pictures on this machine", key="pictures-path")
+        st.form_submit_button("Take", key="take-folder", on_click=_take_folder)
+
+
+def _take_folder() -> None:
+    here, typed = session.current(), str(widget_value("pictures-path", "")).strip()
+    if not typed:
+        return
+    try:
+        path, within = operator().allowed_path(typed)
+        add(here, collect([path], within=within))
+    except CheckpointExplorerError as error:
+        here.message = ("error", str(error))
+
+
+def _take_examples(count: int) -> None:
     """The example's pictures that were held out of training; ten are one of each digit."""
     by_digit: dict[int, list[Path]] = {}
     for path in example_images():
         by_digit.setdefault(right_answer(path.name), []).append(path)
     in_turn = [path for row in zip_longest(*(by_digit[digit] for digit in sorted(by_digit))) for path in row if path]
-    here.set_pictures({path.name: path.read_bytes() for path in in_turn[:count]})
+    session.current().set_pictures({path.name: path.read_bytes() for path in in_turn[:count]})
 
 
-def _free_name(images: dict[str, bytes], name: str) -> str:
+def _free_name(images: Mapping[str, object], name: str) -> str:
     free, number = name, 2
     while free in images:
         free, number = f"{name} ({number})", number + 1

@@ -19,7 +19,8 @@ from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.evidence import ValuesCheck
 from ckpt_explorer.examples import Example
-from ckpt_explorer.inference.prediction import FailedImage, Prediction
+from ckpt_explorer.inference.images import ImageSource
+from ckpt_explorer.inference.pace import Pace
 from ckpt_explorer.integrity import Integrity
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.outlook import Outlook
@@ -29,6 +30,7 @@ from ckpt_explorer.ui.given import Given, Refusal
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.job import Job
 from ckpt_explorer.ui.operator import operator
+from ckpt_explorer.ui.predict_run import PredictRun
 from ckpt_explorer.ui.target import Target
 
 
@@ -108,6 +110,18 @@ class LabelsChoice:
     proposed: bool = False
 
 
+@dataclass
+class TruthChoice:
+    """Who says what the pictures really are: `folders`, `file`, `example` or `nobody`; empty leaves it to what there is.
+
+    `said` is what the file says, class by picture.
+    """
+
+    source: str = ""
+    said: dict[str, str] = field(default_factory=dict)
+    file_name: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Opening:
     """What is being opened, and the work that opens it."""
@@ -135,6 +149,9 @@ class Session:
     `opened` tells one opening from another, also of the same file.
     `outlooks` is what each state dict would make of each network, as far as `outlook_job` or a choice has looked at it,
     and `comparing` whether they are shown side by side.
+    `picture_notes` are sentences on what was left out of the pictures; `run` holds their answers, `timings` what was
+    measured at every pace, and `shown_picture` and `stage` are what the page shows of one, `mistakes` the
+    pictures in the table of them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.
@@ -175,15 +192,20 @@ class Session:
     loaded: LoadedModel | None = None
     loaded_as: object = None
     values: ValuesCheck | None = None
-    images: dict[str, bytes] = field(default_factory=dict)
+    images: dict[str, ImageSource] = field(default_factory=dict)
+    picture_notes: tuple[str, ...] = ()
     pictures_version: int = 0
     load_version: int = 0
     steps: StepsChoice | None = None
     steps_for: object = None
     labels: LabelsChoice = field(default_factory=LabelsChoice)
-    answers: list[Prediction | FailedImage] | None = None
-    answers_for: object = None
-    stopped_for: object = None
+    truth: TruthChoice = field(default_factory=TruthChoice)
+    pace: Pace = field(default_factory=Pace)
+    run: PredictRun | None = None
+    timings: dict[Pace, dict[str, Any]] = field(default_factory=dict)
+    shown_picture: str = ""
+    mistakes: tuple[str, ...] = ()
+    stage: str = ""
     opened: str = ""
     drafts: dict[str, tuple[str, str]] = field(default_factory=dict)
     generation: int = 0
@@ -231,7 +253,15 @@ class Session:
     def forget_loaded(self) -> None:
         """Let go of the network and its answers."""
         self.load_version += 1
-        self.loaded = self.loaded_as = self.values = self.answers = self.answers_for = self.stopped_for = None
+        self.loaded = self.loaded_as = self.values = None
+        self.forget_run()
+
+    def forget_run(self) -> None:
+        """Let go of the answers, and end the run that gives them."""
+        if self.run is not None:
+            self.run.stop()
+        self.run = None
+        self.timings = {}
 
     def _stop_outlooks(self) -> None:
         if self.outlook_job is not None:
@@ -285,9 +315,11 @@ class Session:
         self.selected_row = None if checkpoint is None and model is None else (checkpoint, model)
         self.sought_rows += seek
 
-    def set_pictures(self, images: dict[str, bytes]) -> None:
-        """Make `images` the pictures; answers to others are out of date."""
+    def set_pictures(self, images: dict[str, ImageSource], notes: tuple[str, ...] = ()) -> None:
+        """Make `images` the pictures, with `notes` on what was left out; answers to others are out of date."""
         self.images = images
+        self.picture_notes = notes
+        self.forget_run()
         self.pictures_version += 1
 
     @property
@@ -369,6 +401,12 @@ def require_checkpoint() -> Session:
 def widget_value(key: str, default: Any = None) -> Any:
     """The value of the widget called `key` at the last run."""
     return st.session_state.get(key, default)
+
+
+def selected_rows(key: str) -> list[int]:
+    """The rows of the table called `key` that are selected, as it was given them."""
+    selection = getattr(st.session_state.get(key), "selection", None)
+    return [int(row) for row in getattr(selection, "rows", [])]
 
 
 def controlled(key: str, value: Any, changed: Callable[[Any], None]) -> dict[str, Any]:

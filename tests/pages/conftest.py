@@ -25,6 +25,12 @@ def saved(content: Any) -> bytes:
     return file.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page waits for its answers: nothing ticks in these tabs that would show them later."""
+    monkeypatch.setattr("ckpt_explorer.ui.predict_run.AT_ONCE", 120.0)
+
+
 @pytest.fixture
 def new_tab() -> Iterator[Callable[[], Tab]]:
     """Opens tabs, and lets go of what they hold at the end."""

@@ -168,12 +168,12 @@ def strings_of(message: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 PRINTED_AS_IT_IS = {
-    "text": ".body",
-    "selectbox": ".options",
-    "text_input": ".default",
-    "text_area": ".default",
-    "code": ".code_text",
-    "bidi_component": ".json",  # their scripts make no markup of it: tests/test_house.py
+    "text": (".body",),
+    "selectbox": (".options", ".raw_value"),
+    "text_input": (".default",),
+    "text_area": (".default",),
+    "code": (".code_text",),
+    "bidi_component": (".json",),  # their scripts make no markup of it: tests/test_house.py
 }
 
 
@@ -183,7 +183,9 @@ def markdown_and_labels(tab: Tab) -> list[tuple[str, str, str]]:
     for node in tab.app._tree:
         proto, kind = getattr(node, "proto", None), node.type
         if hasattr(proto, "ListFields"):
-            found += [(kind, path, text) for path, text in strings_of(proto) if PRINTED_AS_IT_IS.get(kind) != path]
+            found += [
+                (kind, path, text) for path, text in strings_of(proto) if path not in PRINTED_AS_IT_IS.get(kind, ())
+            ]
     assert ("file_uploader", ".label") in {(kind, path) for kind, path, _ in found} or tab.title != "Open a checkpoint"
     return found
 

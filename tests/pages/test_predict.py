@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_every_answer_has_a_card_with_the_picture_its_best_class_and_its_probabi
     best, name = fits.texts_in("answer-0")
     assert best.startswith("zero  ") and best.endswith("%")
     assert name == ZERO.name
-    assert len(fits.app.image) == 1
+    assert len(fits.app.image) == 2
 
 
 def test_pictures_can_come_in_several_drops_and_are_removed_together(fits: Tab) -> None:
@@ -133,14 +134,17 @@ def test_only_wrong_pictures_give_sentences_and_no_table(fits: Tab) -> None:
 def test_the_answers_can_be_taken_home_as_a_table(downloads: dict[str, Any], fits: Tab) -> None:
     fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()))
     table = pd.read_csv(io.BytesIO(downloads["download-answers"]))
-    assert list(table["picture"]) == [ZERO.name] and list(table["name"]) == ["zero"]
+    assert list(table["image"]) == [ZERO.name] and list(table["name"]) == ["zero"]
     assert table["probability"].between(0, 1).all()
 
 
 def test_the_classes_of_one_picture_are_shown_as_bars(fits: Tab) -> None:
     fits.click("example-pictures-10")
     assert fits.app.selectbox(key="bars-picture").options[0].startswith("1. ")
-    assert len(fits.app.get("plotly_chart")) == 1
+    assert [
+        chart.proto.id.endswith(key)
+        for chart, key in zip(fits.app.get("plotly_chart"), ("bars", "confusion"), strict=True)
+    ] == [True, True]
 
 
 # What the answers are worth
@@ -294,3 +298,98 @@ def test_only_a_network_of_three_channels_can_be_given_bgr(small: Tab) -> None:
 
 def test_a_gray_network_is_not_asked_for_bgr(fits: Tab) -> None:
     assert fits.app.toggle(key="bgr").proto.disabled
+
+
+# Many pictures
+
+
+def zip_of(folders: dict[str, list[Path]]) -> bytes:
+    """A zip with these pictures in these folders."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for folder, paths in folders.items():
+            for path in paths:
+                archive.write(path, f"{folder}/{path.name}")
+    return file.getvalue()
+
+
+def by_digit(count: int) -> dict[str, list[Path]]:
+    """So many held-out pictures of each digit, by its name."""
+    found: dict[str, list[Path]] = {name: [] for name in DIGITS}
+    for path in example_images():
+        rows = found[DIGITS[facts()["images"][path.name]]]
+        if len(rows) < count:
+            rows.append(path)
+    return found
+
+
+def test_a_zip_of_folders_gives_accuracy_confusion_and_the_worst_mistakes(fits: Tab) -> None:
+    folders = by_digit(2)
+    folders["one"].append(folders["zero"].pop())
+    fits.upload("pictures-", ("digits.zip", zip_of(folders)))
+    assert fits.texts_in("score") == ["95.0% right (19 of 20) · among the first five 95.0%"]
+    assert fits.field("truth-source") == "folders"
+    (mistake,) = fits.table("sure").to_dict("records")
+    assert (mistake["is"], mistake["answered"]) == ("one", "zero")
+    charts = [chart.proto for chart in fits.app.get("plotly_chart")]
+    assert [chart.id.rsplit("-", 1)[-1] for chart in charts] == ["bars", "confusion"]
+    assert '"seven"' in charts[1].spec
+    fits.choose("truth-source", "nobody")
+    assert fits.texts_in("score") == []
+
+
+def test_labels_sorted_otherwise_are_named_and_put_right_by_one_click(fits: Tab) -> None:
+    fits.choose("labels-source", "pasted").write("labels-pasted", "\n".join(sorted(DIGITS)))
+    fits.upload("pictures-", ("digits.zip", zip_of(by_digit(2))))
+    (warning,) = fits.boxes("warning")
+    assert warning.startswith("Your labels look sorted otherwise than in training") and "it is 100%" in warning
+    fits.click("take-order")
+    assert fits.texts_in("score")[0].startswith("100.0% right (20 of 20)")
+    assert fits.boxes("warning") == []
+
+
+def test_a_table_says_what_the_pictures_are_and_a_wrong_one_says_why(fits: Tab) -> None:
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()), (ONE.name, ONE.read_bytes()))
+    fits.choose("truth-source", "file").upload("truth-", ("truth.csv", b"only one column"))
+    assert "has one column" in fits.box("message")
+    fits.upload("truth-", ("truth.csv", f"image,label\n{ZERO.name},zero\n{ONE.name},two\n".encode()))
+    assert fits.texts_in("score")[0].startswith("50.0% right (1 of 2)")
+
+
+def test_a_picture_shows_where_the_network_looked_and_what_is_like_it(fits: Tab) -> None:
+    fits.upload("pictures-", ("digits.zip", zip_of(by_digit(2))))
+    assert any(text.startswith("CAM at layer3, 8 × 8 places, exact") for text in fits.says)
+    first = fits.table("second")["picture"][0]
+    assert any("/".join(first.split("/")[:1]) in text for text in fits.texts_in("alike-0"))
+    fits.choose("stage", "stem")
+    assert any(text.startswith("Grad-CAM at stem, 32 × 32 places") for text in fits.says)
+
+
+def test_a_stopped_run_keeps_what_it_has_and_goes_on_where_it_was(fits: Tab) -> None:
+    fits.click("example-pictures-10")
+    run = fits.session.run
+    assert run is not None
+    run.stop()
+    del run.answers[4:]
+    run.features = [run.features[0][:4]]
+    fits.run()
+    assert fits.box("stopped").startswith("Stopped after 4 of 10 pictures")
+    assert len(fits.table("second")) == 4
+    fits.click("classify")
+    assert run.job is not None and run.job.finished.wait(60)
+    assert len(fits.run().table("second")) == 10 and not fits.has_box("stopped")
+    assert "10 of 10 held-out pictures right" in fits.says
+
+
+def test_another_pace_answers_anew_and_both_times_are_kept(fits: Tab) -> None:
+    fits.click("example-pictures-10").count("batch-size", 5).tick("channels-last", True)
+    assert list(fits.table("a second")["batch"]) == [32, 5, 5]
+    assert "10 of 10 held-out pictures right" in fits.says
+
+
+def test_many_bad_pictures_do_not_push_the_answers_off_the_page(fits: Tab) -> None:
+    bad = [(f"{number}.png", b"no picture") for number in range(12)]
+    fits.upload("pictures-", (ZERO.name, ZERO.read_bytes()), *bad)
+    assert len(fits.boxes("error")) == 5
+    assert len(fits.table("why")) == 7
+    assert answers(fits) == ["zero"]
