@@ -39,7 +39,7 @@ class Aligned:
     """The alignment with the rules in force, what is wrong with the others, and what was suggested.
 
     Of a rule that is being typed, `drafted` is the position that it would have, and `lit` are the rows of
-    `alignment.pairs` that it touches, by position.
+    `alignment.pairs` that it touches, by position. `offers` keeps what was found to do about a rule, by its position.
     """
 
     alignment: Alignment
@@ -48,6 +48,7 @@ class Aligned:
     history: History
     drafted: int | None = None
     lit: frozenset[int] = frozenset()
+    offers: dict[int, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ class Editing:
     """How far the rule editor in the browser and this side agree.
 
     `client` is the editor that was heard last, `done` the last of its acts that was taken, `closed` the last of its
-    drafts that an act ended. `refused` is the last act that could not be done, with the reason, and `shown` the form
-    in which the rules are being exported.
+    drafts that an act ended. `refused` are those of the acts that came last that could not be done, with the reason,
+    and `shown` is the form in which the rules are being exported.
     """
 
     client: str = ""
     done: int = 0
     closed: int = 0
-    refused: tuple[int, str] = (0, "")
+    refused: dict[int, str] = field(default_factory=dict)
     shown: str = ""
 
 
@@ -143,9 +144,9 @@ class Session:
     counts the rows that were asked for elsewhere, and that the diff is to bring into sight; `map_clicked` until the page
     has run again for it, `map_shown` while the map is.
     `words` are those that the rule editor offers for the open file and network, with what they are for.
-    `proposed` is the state dict and network that the file proposed by itself; `recalled` is what the browser kept of
-    earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where no rules were looked at
-    yet, and `network_restored` says that the choices above them must be drawn anew.
+    `proposed` is the state dict and network that the file proposed by itself. `recalled` is what the browser kept of
+    earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where none were
+    looked at yet, and `network_restored` says that the choices above them must be drawn anew.
     `opened` tells one opening from another, also of the same file.
     `outlooks` is what each state dict would make of each network, as far as `outlook_job` or a choice has looked at it,
     and `comparing` whether they are shown side by side.

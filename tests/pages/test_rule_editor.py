@@ -32,7 +32,7 @@ def undo_name(tab: Tab) -> str:
 
 def refusal(tab: Tab) -> str:
     """Why the last act was not done."""
-    return str(tab.editor["answered"]["refused"][1])
+    return str(list(tab.editor["answered"]["refused"].values())[-1])
 
 
 # The list
@@ -116,6 +116,12 @@ def test_an_act_on_a_rule_that_has_moved_since_finds_it_and_one_on_a_rule_that_i
     renamed.acts({"act": "delete", "position": 0, "rule": NORM})
     assert renamed.rules == [STRIP, HEAD, SHORTCUT]
     assert refusal(renamed).startswith("The list has changed since")
+
+
+@pytest.mark.parametrize("act", ["unknown", "move", "switch", "write", "go to", "take", "offer", "import"])
+def test_an_act_without_what_it_needs_changes_nothing(renamed: Tab, act: str) -> None:
+    renamed.acts({"act": act, "position": 99})
+    assert (renamed.rules, renamed.editor["steps"]) == (SUGGESTED, [])
 
 
 @pytest.mark.parametrize(

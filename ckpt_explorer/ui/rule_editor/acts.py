@@ -14,7 +14,7 @@ from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.journey import drafted
 from ckpt_explorer.ui.rule_editor.offers import offers_for
 from ckpt_explorer.ui.rule_editor.suggested import at_its_place
-from ckpt_explorer.ui.session import RuleDraft, Session
+from ckpt_explorer.ui.session import Editing, RuleDraft, Session
 
 PASTED = "pasted"
 """The name under which pasted rules that can't be used are kept."""
@@ -72,14 +72,15 @@ def take_acts(here: Session, value: Any) -> None:
     log = value.get("log")
     if history is None or not isinstance(log, list):
         return
-    for act in log:
-        if not isinstance(act, Mapping) or _number(act, "id") <= here.editing.done:
-            continue
-        here.editing.done = _number(act, "id")
+    new = [act for act in log if isinstance(act, Mapping) and _number(act, "id") > here.editing.done]
+    if new:
+        here.editing.refused = {}
+    for act in new:
+        here.editing.done = max(_number(act, "id"), here.editing.done)
         try:
             ACTS.get(str(act.get("act")), _unknown)(here, history, act)
         except RuleError as error:
-            here.editing.refused = (here.editing.done, str(error))
+            here.editing.refused[here.editing.done] = str(error)
 
 
 def _heard(here: Session, value: Act) -> bool:
@@ -88,7 +89,7 @@ def _heard(here: Session, value: Act) -> bool:
     if not isinstance(client, str) or value.get("place") != place_name(here):
         return False
     if client != here.editing.client:
-        here.editing.client, here.editing.done, here.editing.closed, here.editing.refused = client, 0, 0, (0, "")
+        here.editing = Editing(client, shown=here.editing.shown)
     return True
 
 

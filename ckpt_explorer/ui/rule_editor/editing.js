@@ -133,6 +133,7 @@ function write(s) {
   hideWords(s);
   const { position, at, rule } = s.editing;
   s.writing = act(s, { act: "write", position, at, rule: position === null ? null : rule, text, number: s.number });
+  s.writes.add(s.writing);
 }
 
 // ---------------------------------------------------------------- the words that fit

@@ -39,7 +39,7 @@ def as_data(here: Session, aligned: Aligned) -> dict[str, Any]:
         "rules": [_line(here, aligned, position, rule) for position, rule in enumerate(history.rules)],
         "draft": _draft(here, aligned),
         "aside": here.drafts.get(set_aside(None), ("", ""))[0],
-        "answered": {"client": editing.client, "done": editing.done, "refused": list(editing.refused)},
+        "answered": {"client": editing.client, "done": editing.done, "refused": editing.refused},
         "steps": history.steps,
         "at": len(history.done),
         "suggested": [

@@ -24,7 +24,17 @@ class Offer:
 
 
 def offers_for(aligned: Aligned, checkpoint: Checkpoint, position: int) -> tuple[Offer, ...]:
-    """What is offered for the rule at `position` of the list, which is complained of or touches nothing; at most two."""
+    """What is offered for the rule at `position` of the list, which is complained of or touches nothing; at most two.
+
+    Tried out once, and kept with the alignment.
+    """
+    if position not in aligned.offers:
+        aligned.offers[position] = _found(aligned, checkpoint, position)
+    found: tuple[Offer, ...] = aligned.offers[position]
+    return found
+
+
+def _found(aligned: Aligned, checkpoint: Checkpoint, position: int) -> tuple[Offer, ...]:
     rules = aligned.history.rules
     complaint = aligned.complaints.get(position, "")
     rule: Rule = rules[position]

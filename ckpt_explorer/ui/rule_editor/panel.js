@@ -6,7 +6,7 @@ const MEMORY = new Map();
 
 function makePanel(root) {
   const s = { root, client: crypto.getRandomValues(new Uint32Array(3)).join("-"), number: 0, acts: 0, log: [], view: [], rows: [], entries: [],
-    editing: null, writing: 0, importing: 0, timer: 0, focus: 0, wantFocus: null, dragged: null, whys: new Set(), memory: { panel: "" }, place: null };
+    editing: null, writing: 0, writes: new Set(), importing: 0, timer: 0, focus: 0, wantFocus: null, dragged: null, whys: new Set(), memory: { panel: "" }, place: null };
   const box = root.querySelector(".rules");
   s.editor = makeEditor(s);
   const { above, below } = makeTools(s);
@@ -44,6 +44,7 @@ function look(s) {
   s.view = s.data.rules.slice();
   s.at = s.log.reduce((at, made) => ({ undo: at - 1, redo: at + 1, "go to": made.to, export: at }[made.act] ?? at + 1), s.data.at);
   for (const made of s.log) if (AT_ONCE[made.act] && s.view[made.position]) AT_ONCE[made.act](s.view, made);
+  refind(s);
   drawRows(s);
   drawTools(s);
 }
@@ -57,10 +58,12 @@ function take(s, data) {
   if (client === s.client) {
     s.log = s.log.filter((made) => made.id > done);
     if (s.writing && done >= s.writing) { written = s.writing; s.writing = 0; }
-    if (s.importing && done >= s.importing) { if (refused[0] !== s.importing) { s.pasted.value = ""; s.memory.panel = ""; } s.importing = 0; }
+    if (s.importing && done >= s.importing) { if (!refused[s.importing]) { s.pasted.value = ""; s.memory.panel = ""; } s.importing = 0; }
   }
-  s.refused.textContent = refused[0] && !data.draft && !data.pasted[1] ? `✕ ${refused[1]}` : "";
-  if (written) answeredWrite(s, refused[0] === written);
+  const why = Object.entries(refused).filter(([id]) => !s.writes.has(Number(id))).map(([, says]) => says).pop();
+  s.refused.textContent = why && client === s.client && !data.pasted[1] ? `✕ ${why}` : "";
+  if (written) answeredWrite(s, Boolean(refused[written]));
+  if (!s.editing && data.draft?.tried) adopt(s);
   if (s.editing) {
     const draft = data.draft;
     if (draft && sameTarget(draft, s.editing) && (draft.text === s.editor.input.value || !s.editing.shown)) s.editing.shown = draft;
@@ -88,12 +91,26 @@ function begin(s) {
   s.memory = MEMORY.get(s.place);
   s.view = s.data.rules.slice();
   if (s.data.pasted[0]) { s.pasted.value = s.data.pasted[0]; s.memory.panel = "import"; }
-  const draft = s.data.draft;
-  if (draft && (draft.position === null || draft.position < s.view.length)) {
-    s.editing = { position: draft.position, at: draft.at, rule: draft.position === null ? "" : s.view[draft.position].text, shown: draft };
-    s.editor.input.value = draft.text;
-    s.editor.input.readOnly = false;
-  }
+  if (s.data.draft) adopt(s);
+}
+
+// A draft that the other side kept, from a visit before or from an Enter that could not be done, is gone on with.
+function adopt(s) {
+  const { draft } = s.data;
+  if (draft.position !== null && draft.position >= s.data.rules.length) return;
+  s.editing = { position: draft.position, at: draft.at, rule: draft.position === null ? "" : s.data.rules[draft.position].text, shown: draft };
+  s.editor.input.value = draft.text;
+  s.editor.input.readOnly = false;
+}
+
+// The rule that is edited may have moved, by undo or by a click in the keys; where it is gone, the draft is a new rule.
+function refind(s) {
+  const { editing, view } = s;
+  if (!editing || s.writing || editing.position === null || view[editing.position]?.text === editing.rule) return;
+  const same = view.map((line, at) => (line.text === editing.rule ? at : -1)).filter((at) => at >= 0);
+  if (same.length === 1) editing.position = same[0];
+  else Object.assign(editing, { position: null, at: null, rule: "" });
+  typed(s, 0);
 }
 
 function say(s, text) { s.live.textContent = text; }
@@ -104,7 +121,7 @@ function keyOnPage(s, event) {
   if (inside instanceof Element && inside.matches("input:not([type=checkbox]):not([type=file]), textarea, select, [contenteditable]")) return;
   const key = event.key.toLowerCase();
   const verb = key === "z" ? (event.shiftKey ? "redo" : "undo") : key === "y" && !event.shiftKey ? "redo" : "";
-  if (!verb || (verb === "undo" ? s.undo : s.redo).disabled) return;
+  if (!verb || (verb === "undo" ? s.undo : s.redo).getAttribute("aria-disabled") === "true") return;
   event.preventDefault();
   say(s, (verb === "undo" ? s.undo : s.redo).textContent);
   act(s, { act: verb });

@@ -99,7 +99,8 @@ function placeText(s, row, line, editing) {
 
 function drawNote(row, line, shown, editing) {
   row.note.title = "";
-  if (editing && shown.wrong && !shown.tried) { row.note.title = shown.wrong; return fill(row.note, el("span", "not-yet", shown.wrong)); }
+  const quietly = editing && !shown.tried && (shown.wrong || shown.complaint);
+  if (quietly) { row.note.title = quietly; return fill(row.note, el("span", shown.complaint ? "collides" : "not-yet", `${shown.complaint ? "✕ " : ""}${quietly}`)); }
   if (shown.state === "does" || shown.state === "fills") {
     row.note.title = shown.after === null || shown.after === shown.before ? shown.before : `${shown.before} → ${shown.after}`;
     return fill(row.note, ...example(shown));
@@ -111,16 +112,16 @@ function drawNote(row, line, shown, editing) {
 }
 
 function drawComplaint(s, row, line, shown, editing, position) {
-  const text = editing ? (shown.tried ? shown.wrong : shown.complaint) : line && line.complaint;
+  const text = editing ? shown.tried && shown.wrong : line && line.complaint;
   const offers = !editing && line && line.offers && position !== null ? line.offers : [];
   const key = JSON.stringify([text, offers]);
   if (row.complained === key) return;
   row.complained = key;
   fill(row.complaint);
-  if (text) row.complaint.append(el("span", "mark", "✕ "), document.createTextNode(text + (editing ? "" : " Until then it is left out.")));
+  if (text) row.complaint.append(el("span", "mark", "✕ "), document.createTextNode(text));
   if (offers.length) {
     const box = el("span", "offers");
-    for (const offer of offers) box.append(button("small", offer, "", () => act(s, { act: "offer", ...named_(s, s.entries[row.index].position), offer })));
+    for (const offer of offers) box.append(button("small", offer, "", () => { s.wantFocus = row.index; act(s, { act: "offer", ...named_(s, s.entries[row.index].position), offer }); }));
     row.complaint.append(box);
   }
 }

@@ -9,8 +9,6 @@ function makeTools(s) {
   const bar = el("div", "bar");
   s.undo = button("", "Undo", "", () => act(s, { act: "undo" }));
   s.redo = button("", "Redo", "", () => act(s, { act: "redo" }));
-  s.undo.title = "Ctrl+Z";
-  s.redo.title = "Ctrl+Shift+Z or Ctrl+Y";
   top.append(s.undo, s.redo);
   s.panels = {};
   for (const [name, words] of [["steps", "Steps"], ["import", "Import"], ["export", "Export"], ["help", "Help"]]) {
@@ -45,7 +43,7 @@ function drawTools(s) {
   s.origin.textContent = !data.has_suggestion && !s.view.length ? "nothing is suggested" : data.differs ? "" : data.has_suggestion ? "as suggested from structure" : "";
   drawStep(s.undo, "Undo", s.at > 0 ? data.steps[s.at - 1] ?? "the last step" : "");
   drawStep(s.redo, "Redo", s.at < data.steps.length ? data.steps[s.at] : "");
-  s.clear.disabled = !s.view.length;
+  able(s.clear, s.view.length > 0);
   for (const [name, { opener, panel }] of Object.entries(s.panels)) {
     const open = s.memory.panel === name;
     opener.setAttribute("aria-expanded", String(open));
@@ -60,7 +58,8 @@ function drawTools(s) {
 
 function drawStep(made, verb, step) {
   made.textContent = step ? `${verb}: ${step}` : verb;
-  made.disabled = !step;
+  made.title = `${step ? `${verb}: ${step}. ` : ""}${verb === "Undo" ? "Ctrl+Z" : "Ctrl+Shift+Z or Ctrl+Y"}`;
+  able(made, Boolean(step));
 }
 
 function drawSteps(s) {
@@ -86,12 +85,14 @@ function drawSuggested(s) {
   const key = JSON.stringify([s.data.suggested, s.data.differs]);
   if (s.suggested.drawn === key) return;
   s.suggested.drawn = key;
+  const had = [...s.suggested.querySelectorAll("li button")].indexOf(s.root.activeElement);
+  const inside = s.suggested.contains(s.root.activeElement);
   fill(s.suggested);
   s.suggested.hidden = !(s.data.has_suggestion && s.data.differs);
-  if (s.suggested.hidden) return;
+  if (s.suggested.hidden) { if (inside) focusRow(s, 0); return; }
   const head = el("div", "head");
   const count = s.data.suggested.length;
-  head.append(el("h3", "", count ? `Suggested and not in force: ${count}` : "All suggested rules are in force, among others"));
+  head.append(el("h3", "", count ? `Suggested and not in force: ${count}` : "The suggested rules are all in force"));
   head.append(button("take-all", "Take the suggestion", "Make the rules those that are suggested", () => act(s, { act: "take all" })));
   s.suggested.append(head);
   const list = el("ul");
@@ -104,6 +105,8 @@ function drawSuggested(s) {
     list.append(row);
   }
   s.suggested.append(list);
+  const left = list.querySelectorAll("button");
+  if (inside) (left[Math.min(Math.max(had, 0), left.length - 1)] || head.querySelector("button")).focus();
 }
 
 // ---------------------------------------------------------------- in and out

@@ -13,9 +13,12 @@ function button(cls, text, hint, does) {
   made.type = "button";
   if (hint) made.title = hint;
   if (hint && (text.length < 2 || hint.startsWith(text))) made.setAttribute("aria-label", hint);
-  made.addEventListener("click", does);
+  made.addEventListener("click", (event) => { if (made.getAttribute("aria-disabled") !== "true") does(event); });
   return made;
 }
+
+// A button that can't be pressed now stays where it is for the keyboard.
+function able(made, can) { made.setAttribute("aria-disabled", String(!can)); }
 
 function fill(parent, ...nodes) { parent.replaceChildren(...nodes); }
 
@@ -72,7 +75,7 @@ function completions(text, words) {
     if (kind?.name === "fill") return { from, items: named([{ name: "0" }, { name: "1" }, { name: "1 - eps" }], typed) };
     if (kind?.name === "combine") return { from, items: named([{ name: "weight" }], typed) };
     const dot = typed.lastIndexOf(".") + 1;
-    return { from: from + dot, items: segments(words.targets, typed.slice(dot), 20) };
+    return { from: from + dot, items: segments(words.targets, typed.slice(dot), 20, !dot) };
   }
   const from = text.length - starts.length + kind.name.length + 1;
   const typed = text.slice(from);
@@ -80,9 +83,9 @@ function completions(text, words) {
   if (kind.name === "take from") return { from, items: plain(words.paths.filter((row) => row.startsWith(typed) && row !== typed)) };
   if (kind.name === "combine") return { from, items: named([{ name: "'weight_orig * weight_mask' -> weight" }, { name: "'weight_g * weight_v / |weight_v|' -> weight" }], typed) };
   if (kind.name === "regex") return { from, items: [] };
-  if (kind.name === "remove segment") return { from, items: segments(words.segments, typed, 20).map((row) => ({ ...row, text: row.text.replace(/\.$/, "") })) };
+  if (kind.name === "remove segment") return { from, items: segments(words.segments, typed, 20, true).map((row) => ({ ...row, text: row.text.replace(/\.$/, "") })) };
   const dot = typed.lastIndexOf(".") + 1;
-  const next = segments(kind.name === "add prefix" ? words.targets : words.segments, typed.slice(dot).replace(/^\^/, ""), 20);
+  const next = segments(kind.name === "add prefix" ? words.targets : words.segments, typed.slice(dot).replace(/^\^/, ""), 20, !dot);
   if (/\S\s$/.test(typed) && ["rename", "transform", "fill"].includes(kind.name)) return { from: text.length, items: [{ text: "-> ", help: "becomes" }] };
   return { from: from + dot + (typed.slice(dot).startsWith("^") ? 1 : 0), items: next };
 }
@@ -94,8 +97,10 @@ function named(rows, typed) {
     .map((row) => ({ text: row.name, help: row.help || "" }));
 }
 
-function segments(all, typed, most) {
+// The words that begin with what is typed, then those that hold it; before anything is typed, only for a `first` segment.
+function segments(all, typed, most, first) {
   const low = typed.toLowerCase();
+  if (!low && !first) return [];
   const found = all.filter((row) => row.toLowerCase().startsWith(low) && row !== typed);
   const inside = low ? all.filter((row) => !row.toLowerCase().startsWith(low) && row.toLowerCase().includes(low)) : [];
   return plain([...found, ...inside].slice(0, most));
