@@ -67,6 +67,12 @@ class Explorer:
         self.idle()
         return [text.replace(" → ", " -> ") for text in self.lines.locator(".text").all_text_contents()]
 
+    def rules_are(self, rules: Sequence[str]) -> None:
+        """Wait until these rules stand in the list, and no others."""
+        expect(self.lines).to_have_count(len(rules))
+        expect(self.lines.locator(".text")).to_have_text([rule.replace(" -> ", " → ") for rule in rules])
+        self.idle()
+
     @property
     def lines(self) -> Locator:
         """The rules' lines, without the one for a new rule."""

@@ -30,7 +30,7 @@ def on_align(tab: Explorer) -> Explorer:
     tab.click("open-renamed")
     tab.says("say-good-facts", "renamed")
     tab.aligns()
-    assert tab.rules(4) == SUGGESTED
+    tab.rules_are(SUGGESTED)
     return tab
 
 
@@ -47,7 +47,7 @@ def test_a_wrong_rule_says_its_collision_on_its_own_line_and_is_undone(
     tab.verdict_is("COMPLETE")
     tab.pictured("align-collision" if scheme == "light" else "align-collision-dark-900")
     tab.page.keyboard.press("Control+z")
-    assert tab.rules(4) == SUGGESTED
+    tab.rules_are(SUGGESTED)
     expect(tab.page.get_by_role("button", name="Redo: add rule 5")).to_be_visible()
     assert tab.problems == []
 
@@ -68,7 +68,7 @@ def test_typing_shows_what_would_be_without_a_run_of_the_page_and_escape_gives_i
     assert renamed.rule_field.evaluate("field => field.selectionStart") == len("classifier. -> head.")
     assert title and title.evaluate("title => title.isConnected && title.dataset.mark") == "the same"
     renamed.page.keyboard.press("Escape")
-    assert renamed.rules(4) == SUGGESTED
+    renamed.rules_are(SUGGESTED)
     expect(renamed.line(2)).to_be_focused()
 
 
@@ -84,7 +84,7 @@ def test_rules_are_edited_moved_switched_duplicated_and_deleted_by_keyboard_alon
     expect(renamed.line(2)).to_be_focused()
     for key in ("Alt+ArrowUp", "Alt+ArrowDown", "Alt+ArrowDown"):
         keys.press(key)
-    assert renamed.rules(4) == [STRIP, SHORTCUT, "rename 'classifier.' -> 'head.'", NORM]
+    renamed.rules_are([STRIP, SHORTCUT, "rename 'classifier.' -> 'head.'", NORM])
     expect(renamed.line(3)).to_be_focused()
     keys.press("Control+d")
     renamed.rules(5)
@@ -92,7 +92,7 @@ def test_rules_are_edited_moved_switched_duplicated_and_deleted_by_keyboard_alon
     keys.press("Space")
     expect(renamed.line(4).locator(".note")).to_have_text("switched off")
     keys.press("Delete")
-    assert renamed.rules(4)[2:] == ["rename 'classifier.' -> 'head.'", NORM]
+    renamed.rules_are([STRIP, SHORTCUT, "rename 'classifier.' -> 'head.'", NORM])
     for key in ("Home", "Insert"):
         keys.press(key)
     keys.type("remove segment nothing")
@@ -101,11 +101,11 @@ def test_rules_are_edited_moved_switched_duplicated_and_deleted_by_keyboard_alon
     expect(renamed.line(2)).to_be_focused()
     for _ in range(8):
         keys.press("Control+z")
-    assert renamed.rules(4) == SUGGESTED
+    renamed.rules_are(SUGGESTED)
     for _ in range(2):
         keys.press("Control+Shift+z")
     keys.press("Control+y")
-    assert renamed.rules(4) == [STRIP, "rename 'classifier.' -> 'head.'", SHORTCUT, NORM]
+    renamed.rules_are([STRIP, "rename 'classifier.' -> 'head.'", SHORTCUT, NORM])
 
 
 def test_words_of_the_file_are_offered_and_taken_by_keyboard(renamed: Explorer) -> None:
@@ -128,16 +128,16 @@ def test_words_of_the_file_are_offered_and_taken_by_keyboard(renamed: Explorer) 
 
 def test_a_rule_is_moved_by_drag_and_any_step_is_gone_back_to(renamed: Explorer) -> None:
     renamed.line(4).locator(".number").drag_to(renamed.line(1), target_position={"x": 60, "y": 4})
-    assert renamed.rules(4) == [NORM, STRIP, HEAD, SHORTCUT]
+    renamed.rules_are([NORM, STRIP, HEAD, SHORTCUT])
     renamed.deletes_rule(3)
     renamed.verdict_is("PARTIAL")
     renamed.page.get_by_role("button", name="Start from nothing").click()
     renamed.verdict_is("INCOMPATIBLE")
     renamed.page.get_by_role("button", name="Steps (3)").click()
     renamed.page.get_by_role("button", name="move rule 4 up").click()
-    assert renamed.rules(4) == [NORM, STRIP, HEAD, SHORTCUT]
+    renamed.rules_are([NORM, STRIP, HEAD, SHORTCUT])
     renamed.page.get_by_role("button", name="the rules as they were at first").click()
-    assert renamed.rules(4) == SUGGESTED
+    renamed.rules_are(SUGGESTED)
 
 
 def test_the_suggestion_is_taken_rule_by_rule(renamed: Explorer) -> None:
@@ -146,9 +146,9 @@ def test_the_suggestion_is_taken_rule_by_rule(renamed: Explorer) -> None:
     for number, rule in enumerate((NORM, STRIP), 1):
         renamed.page.get_by_role("button", name=f"Add {rule}", exact=True).click()
         renamed.rules(number)
-    assert renamed.rules(2) == [STRIP, NORM]
+    renamed.rules_are([STRIP, NORM])
     renamed.page.get_by_role("button", name="Take the suggestion").click()
-    assert renamed.rules(4) == SUGGESTED
+    renamed.rules_are(SUGGESTED)
 
 
 def test_rules_go_out_as_a_file_and_come_back_and_what_is_wrong_stays(renamed: Explorer, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_rules_go_out_as_a_file_and_come_back_and_what_is_wrong_stays(renamed: E
     expect(page.locator(".import .complaint")).to_contain_text("Rule 2: 'bogus' is no rule")
     expect(field).to_have_value("drop fc.\nbogus")
     page.get_by_label("A file of rules").set_input_files(file)
-    assert renamed.rules(4) == SUGGESTED
+    renamed.rules_are(SUGGESTED)
     renamed.verdict_is("COMPLETE")
 
 
@@ -187,7 +187,7 @@ def test_rules_come_back_after_the_tab_was_reloaded_and_after_the_server_was_sta
         expect(offer).to_contain_text("You had 3 rules for this file on ")
         tab.pictured("align-rules-of-before")
         offer.get_by_role("button", name="Take them back").click()
-        assert tab.rules(3) == [STRIP, SHORTCUT, NORM]
+        tab.rules_are([STRIP, SHORTCUT, NORM])
         expect(offer).to_be_hidden()
         tab.types_rule("drop ^nothing.")
         tab.rules(4)
@@ -197,7 +197,7 @@ def test_rules_come_back_after_the_tab_was_reloaded_and_after_the_server_was_sta
         expect(tab.page.locator(".memory")).to_contain_text("You had 4 rules for this file on ")
         tab.page.locator(".memory").get_by_role("button", name="Forget").click()
         expect(tab.page.locator(".memory")).to_be_hidden()
-        assert tab.rules(4) == SUGGESTED
+        tab.rules_are(SUGGESTED)
         assert tab.page.evaluate("Object.keys(localStorage).filter(name => name.includes(':rules:')).length") == 1
         assert tab.problems == []
     context.close()
