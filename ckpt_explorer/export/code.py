@@ -8,7 +8,8 @@ from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.arithmetic import combination, operation
-from ckpt_explorer.rules.pattern import Hole, compiled, pieces_of
+from ckpt_explorer.rules.pattern import compiled
+from ckpt_explorer.rules.replacement import Chosen, Piece, pieces_of
 from ckpt_explorer.text import visible
 
 _HEAD = '''"""Gives the tensors of a checkpoint the names of {network}. Needs PyTorch and nothing else.
@@ -67,7 +68,7 @@ def number(value):
         raise ValueError(value)
     return value
 
-
+{grouping}
 def opened(path):
     """The state dict of a checkpoint."""
     if path.endswith(".safetensors"):
@@ -85,6 +86,16 @@ def opened(path):
 
 if __name__ == "__main__":
     torch.save(converted(opened(sys.argv[1])), sys.argv[2])
+'''
+GROUPING = '''
+def located(value, sizes):
+    """The group that a number falls into where so many stand one behind the other, and its place in it; both from 0."""
+    for group, size in enumerate(sizes):
+        if 0 <= value < size:
+            return group, value
+        value -= size
+    raise ValueError(value)
+
 '''
 _WEIGHT_NORM = '''
 def weight_norm(g, v):
@@ -117,13 +128,15 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
         f"    out[{key!r}] = torch.full({alignment.architecture.tree[key].shape!r}, {value!r})\n"
         for key, value in alignment.fills.items()
     )
+    naming = "\n".join(f"    {line}" for rule in rules for line in _names(rule))
     return _HEAD.format(
         network=visible(alignment.architecture.name),
         script=script,
         rules="\n".join(f"    {_in_docstring(str(rule))}" for rule in rules) or "    none: the keys fit as they are",
         path=alignment.state_dict.path,
         left_out=lists,
-        naming="\n".join(f"    {line}" for rule in rules for line in _names(rule)) or "    # no key is renamed",
+        naming=naming or "    # no key is renamed",
+        grouping=GROUPING if needs_grouping(naming) else "",
         changing="\n".join(f"    {line}" for line in changing) or "    # no tensor is changed",
         combining=_WEIGHT_NORM if scaled == {True} else "",
         join=join,
@@ -170,6 +183,11 @@ def pattern_and_replacement(rule: Rule) -> tuple[str, str] | None:
     return None
 
 
+def needs_grouping(code: str) -> bool:
+    """Whether this code calls the function of `GROUPING`."""
+    return "located(" in code
+
+
 def _escaped(text: str) -> str:
     import re
 
@@ -181,30 +199,30 @@ def _raw(text: str) -> str:
     return repr(text.replace("\\", "\\\\"))
 
 
-def _replacement(pieces: list[str | Hole], pattern: str) -> str:
+def _replacement(pieces: list[Piece], pattern: str) -> str:
     if all(isinstance(piece, str) for piece in pieces):
         return _raw("".join(piece for piece in pieces if isinstance(piece, str)))
     parts = []
     for piece in pieces:
         if isinstance(piece, str):
-            parts.append(_quoted(piece))
+            parts += [repr(piece)] if piece else []
+            continue
+        if isinstance(piece, Chosen):
+            parts.append(f'{piece.texts!r}[m["{piece.group}"]]')
             continue
         is_letter = f"(?P<{piece.name}>[0-9]+)" not in pattern and f"(?P<{piece.name}>(?:" not in pattern
         caught = f'ord(m["{piece.name}"].lower()) - 97' if is_letter else f'int(m["{piece.name}"])'
         if not piece.steps and not piece.letter and not is_letter:
-            parts.append(f'{{m["{piece.name}"]}}')
+            parts.append(f'm["{piece.name}"]')
             continue
         for sign, amount in piece.steps:
-            caught = f"({caught}) {sign} {amount}"
+            if isinstance(amount, tuple):
+                caught = f"located({caught}, {amount!r})[{int(sign == '%')}]"
+            else:
+                caught = f"({caught}) {sign} {amount}"
         value = f"number({caught})"
-        parts.append(f"{{chr({ord(piece.letter)} + {value})}}" if piece.letter else f"{{{value}}}")
-    return f"lambda m: f'{''.join(parts)}'"
-
-
-def _quoted(text: str) -> str:
-    """A text between the quotes of an f-string, whatever characters a key has."""
-    escaped = text.encode("unicode_escape").decode("ascii")
-    return escaped.replace("{", "{{").replace("}", "}}").replace("'", "\\'")
+        parts.append(f"chr({ord(piece.letter)} + {value})" if piece.letter else f"str({value})")
+    return f"lambda m: {' + '.join(parts)}"
 
 
 def _names(rule: Rule) -> Iterator[str]:

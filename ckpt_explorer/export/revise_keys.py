@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ckpt_explorer.export.code import pattern_and_replacement
+from ckpt_explorer.export.code import GROUPING, needs_grouping, pattern_and_replacement
 from ckpt_explorer.rules import Rule
 
 _LEFT = {
@@ -31,6 +31,8 @@ def as_revise_keys(rules: Iterable[Rule]) -> str:
     text = "\n".join(lines) + "\n"
     if "number(" in text:
         text = "def number(value):\n    return max(value, 0)\n\n\n" + text
+    if needs_grouping(text):
+        text = GROUPING.lstrip() + "\n" + text
     return text
 
 

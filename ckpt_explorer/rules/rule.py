@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ckpt_explorer.errors import RuleError
-from ckpt_explorer.rules import pattern
+from ckpt_explorer.rules import pattern, rewriting
 from ckpt_explorer.rules.arithmetic import OPERATIONS, combination, filling, operation
 from ckpt_explorer.rules.pattern import MAX_PATTERN, Rewrite
 from ckpt_explorer.rules.sized_operations import NAMES
@@ -117,6 +117,7 @@ def _drop(rule: Rule) -> Rewrite:
         lambda key, seconds: DROPPED if found.found_in(key, seconds) else None,
         found.holds,
         found.quick,
+        found.ends,
     )
 
 
@@ -132,7 +133,9 @@ def _transform(rule: Rule) -> Rewrite:
     """Keys that it touches keep their name: what it does to the tensor is done when the tensor is read."""
     operation(rule.to)
     found = pattern.compiled(_needed(rule))
-    return Rewrite(lambda key, seconds: key if found.found_in(key, seconds) else None, found.holds, found.quick)
+    return Rewrite(
+        lambda key, seconds: key if found.found_in(key, seconds) else None, found.holds, found.quick, found.ends
+    )
 
 
 def _combine(rule: Rule) -> Rewrite:
@@ -161,13 +164,13 @@ KINDS: dict[Kind, RuleKind] = {
     "add prefix": RuleKind(_add_prefix, "put this text in front of every key", "add prefix backbone."),
     "remove segment": RuleKind(_remove_segment, "cut this segment wherever it stands", "remove segment _orig_mod"),
     "rename": RuleKind(
-        lambda rule: pattern.rename(_needed(rule), rule.to),
-        "whole dotted segments; {n} catches a number, {n:3-6} one of these, {i:a-d} a letter, {n-1} computes with it, ^ and $ are the ends of the key",
+        lambda rule: rewriting.rename(_needed(rule), rule.to),
+        "whole dotted segments; {n} catches a number, {n:3-6} one of these, {i:a-d} a letter, {n-1} computes with it, {a|b} -> {x|y} names several at once, ^ and $ are the ends of the key",
         "rename res{n}. -> layer{n-1}.",
         has_target=True,
     ),
     "regex": RuleKind(
-        lambda rule: pattern.expression(_needed(rule), rule.to),
+        lambda rule: rewriting.expression(_needed(rule), rule.to),
         "a regular expression; \\1 is what the first group caught",
         r"regex ^stem\.(\d) -> conv\1",
         has_target=True,

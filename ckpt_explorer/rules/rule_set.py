@@ -184,6 +184,8 @@ class _Columns:
         """
         names, holds, apply = self.names, rewrite.holds, rewrite.apply
         hits = [at for at in self.live if holds in names[at]] if holds else self.live  # type: ignore[operator]
+        if rewrite.ends:
+            hits = [at for at in hits if names[at].endswith(rewrite.ends)]  # type: ignore[union-attr]
         changed: list[tuple[int, str]] = []
         dropped: set[int] = set()
         left = SECONDS

@@ -6,6 +6,7 @@ layer. Each is applied to all keys of the file and checked; the shortest that is
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -15,10 +16,11 @@ from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.suggestion.arithmetic import combining
-from ckpt_explorer.suggestion.pairing import Pair, Pairing, Side
-from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
+from ckpt_explorer.suggestion.forms import Form, counted_forms, forms_of, renamed_forms, shortcuts_of
+from ckpt_explorer.suggestion.merging import merged
+from ckpt_explorer.suggestion.pairing import Pair, Pairing
+from ckpt_explorer.suggestion.starts import starts
 from ckpt_explorer.suggestion.templates import generalise
-from ckpt_explorer.text import plural
 
 PROBES = 80
 """Keys on which a list is tried before it is applied to all."""
@@ -40,19 +42,21 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     pairs, ends = pairing.pairs, tuple(combining(pairing))
     wanted = {pair.file.key: pair.model.key for pair in pairs}
     all_keys, foreign = list(keys), pairing.anatomy.belongs_to_another
-    lists = {(*_once(listed), *ends): None for listed in _lists(pairs)}
+    forms = forms_of(pairs)
     step = max(len(pairs) // PROBES, 1)
     probes = dict(list(wanted.items())[::step])
     best = Induced(RuleSet(), -1)
-    for rules in sorted(lists, key=_length):
-        if len(rules) > MOST_RULES or (best.produced >= 0 and not _fits(rules, probes)):
-            continue
-        found = checked(RuleSet(rules), wanted, all_keys, foreign)
-        if found.produced > best.produced:
-            best = found
-        if found.produced == len(wanted):
-            break
-    return _without_idle(best, wanted, all_keys, foreign, probes)
+    for merge in (True, False):
+        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, merge)}
+        for rules in sorted(lists, key=_length):
+            if len(rules) > MOST_RULES or (best.produced >= 0 and not _fits(rules, probes)):
+                continue
+            found = checked(RuleSet(rules), wanted, all_keys, foreign)
+            if found.produced > best.produced:
+                best = found
+            if found.produced == len(wanted):
+                return _without_idle(best, wanted, all_keys, foreign, probes)
+    return best
 
 
 def _without_idle(
@@ -149,72 +153,36 @@ def _front(key: str, depth: int) -> str | None:
     return ".".join(parts[:depth]) + "." if len(parts) > depth else None
 
 
-def _lists(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
+def _lists(forms: Sequence[Form], pairs: Sequence[Pair], merge: bool) -> Iterator[list[Rule]]:
     """Rule lists to try: every start, block by block or layer by layer, with the ends of keys held or not."""
-    for start in _starts(pairs):
+    tables = _Tables(merge)
+    for start in starts(forms, pairs):
         if any(len(rule.find) > MAX_PATTERN for rule in start):
             continue
-        for factored in (True, False):
-            names = _names(pairs, start, factored)
-            for anchored in (False, True):
-                yield [*start, *_renames(names, anchored)]
+        rest = renamed_forms(forms, start)
+        for factored, given in ((True, rest), (False, rest), (False, counted_forms(rest))):
+            if not given:
+                continue
+            names = _names(given, factored, tables)
+            for anchored, outward in ((False, False), (True, False), (False, True)):
+                if (anchored and not names.roots) or (outward and not names.layers):
+                    continue
+                yield [*start, *_renames(names, anchored, outward)]
 
 
-def _starts(pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
-    """How a list may begin: with the prefix that a wrapper left, with nothing, or with the front that all keys share."""
-    cut = Counter(
-        pair.file.key[: -len(pair.model.key)]
-        for pair in pairs
-        if pair.file.key.endswith(pair.model.key) and pair.file.key[: -len(pair.model.key)].endswith((".", "/", "_"))
-    )
-    added = Counter(
-        pair.model.key[: -len(pair.file.key)]
-        for pair in pairs
-        if pair.model.key != pair.file.key and pair.model.key.endswith("." + pair.file.key)
-    )
-    inner = [
-        segment
-        for segment in INNER_WRAPPERS
-        if any(f".{segment}." in f".{pair.file.key}" for pair in pairs)
-        and not any(f".{segment}." in f".{pair.model.key}" for pair in pairs)
-    ]
-    removing = [Rule("remove segment", segment, why="a wrapper left it inside of keys") for segment in inner]
-    for prefix, count in cut.most_common(1):
-        yield [Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it")]
-    for prefix, _ in added.most_common(1):
-        yield [Rule("add prefix", prefix, why="the model keeps the network behind it")]
-    yield []
-    if removing:
-        yield removing
-        names = [_removed(pair.file.key, inner) for pair in pairs]
-        fronts = Counter(
-            name[: -len(pair.model.key)]
-            for pair, name in zip(pairs, names, strict=True)
-            if name.endswith("." + pair.model.key)
-        )
-        for prefix, count in fronts.most_common(1):
-            yield [
-                *removing,
-                Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it"),
-            ]
-    front = _shared([pair.file.key for pair in pairs if not pair.place.startswith("head")])
-    if front:
-        yield [Rule("strip prefix", front, why="every key of the network stands behind it")]
+class _Tables:
+    """Names and what they become, generalised once each: many starts leave the same names."""
 
+    def __init__(self, merge: bool) -> None:
+        self.merge = merge
+        self.known: dict[tuple[tuple[str, str], ...], list[tuple[str, str]]] = {}
 
-def _removed(key: str, segments: Sequence[str]) -> str:
-    return ".".join(part for part in key.split(".") if part not in segments)
-
-
-def _shared(keys: Sequence[str]) -> str:
-    """The segments that all keys share in front, with the dot behind them."""
-    if not keys:
-        return ""
-    low, high = min(keys).split("."), max(keys).split(".")
-    same = 0
-    while same < min(len(low), len(high)) - 1 and low[same] == high[same]:
-        same += 1
-    return "".join(part + "." for part in low[:same])
+    def lines(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
+        key = tuple(names.items())
+        if key not in self.known:
+            found = generalise(names)
+            self.known[key] = merged(found) if self.merge else found
+        return self.known[key]
 
 
 class _Names(NamedTuple):
@@ -224,75 +192,80 @@ class _Names(NamedTuple):
     roots: list[tuple[str, str]]
     layers: list[tuple[str, str]]
     leaves: list[tuple[str, str]]
+    ends: frozenset[str]
 
 
-def _names(pairs: Sequence[Pair], start: Sequence[Rule], factored: bool) -> _Names:
-    steps = [rule.rewrite() for rule in start]
+def _names(forms: Sequence[Form], factored: bool, tables: _Tables) -> _Names:
     roots: dict[str, str] = {}
     layers: dict[str, str] = {}
     whole: dict[str, str] = {}
     leaves: dict[str, str] = {}
-    for pair in pairs:
-        key = pair.file.key
-        for step in steps:
-            key = step(key, 1.0) or key
-        model = pair.model
-        if key == model.key:
+    ends: set[str] = set()
+    for form in forms:
+        leaves.update(form.leaves)
+        if form.ours == form.theirs:
             continue
-        file = _cut(pair.file, key)
-        if pair.operand == "" and file.leaf[1:] != model.leaf[1:]:
-            leaves[file.leaf[1:]] = model.leaf[1:]
-        behind = file.leaf[:1]
-        if factored and file.root and model.root and file.layer[:1] and model.layer[:1]:
-            ours, theirs = file.root + file.layer[:1], model.root + model.layer[:1]
+        if factored and form.root and form.model_root and form.layer[:1] and form.model_layer[:1]:
+            ours, theirs = form.root + form.layer[:1], form.model_root + form.model_layer[:1]
             if ours != theirs:
                 roots[ours] = theirs
-            ours, theirs = file.layer[1:] + behind, model.layer[1:] + model.leaf[:1]
+            ours, theirs = form.layer[1:] + form.behind, form.model_layer[1:] + "."
             if ours != theirs:
                 layers[ours] = theirs
         else:
-            ours, theirs = file.root + file.layer + behind, model.root + model.layer + model.leaf[:1]
-            if ours != theirs:
-                whole[ours] = theirs
-    return _Names(generalise(whole), generalise(roots), generalise(layers), list(leaves.items()))
+            whole[form.ours] = form.theirs
+            ends.add(form.part)
+    layers.update(shortcuts_of(forms))
+    words = [(f"{ours}$", f"{theirs}") for ours, theirs in leaves.items()]
+    if tables.merge:
+        words = [(f"{find}$", to) for find, to in merged(list(leaves.items()))]
+    return _Names(tables.lines(whole), tables.lines(roots), tables.lines(layers), words, frozenset(ends))
 
 
-def _renames(names: _Names, anchored: bool) -> Iterator[Rule]:
-    for find, to in names.whole:
-        yield Rule("rename", _held(find, anchored), to, why="this layer has another name")
+_WHY_WHOLE = {
+    frozenset(("stem",)): "the first layers have other names",
+    frozenset(("head",)): "the last layer has another name",
+    frozenset(("stem", "head")): "the first layers and the last one have other names",
+}
+
+
+def _renames(names: _Names, anchored: bool, outward: bool) -> Iterator[Rule]:
+    """The renames, whole layers and blocks first; `outward`: the layers of a block before these."""
+    why = _WHY_WHOLE.get(names.ends, "layers have other names")
+    outer = [Rule("rename", _held(find, anchored), to, why=_why_counted(to) or why) for find, to in names.whole]
     for find, to in names.roots:
-        yield Rule("rename", _held(find, anchored), to, why="stages and blocks have other names")
-    layers = names.layers if anchored else [_without_common_end(find, to) for find, to in names.layers]
-    for find, to in sorted(layers, key=lambda row: "{" in row[0]):  # words before patterns
-        yield Rule("rename", find, to, why="the layers of a block have other names")
+        reason = _why_counted(to) or "stages and blocks have other names"
+        outer.append(Rule("rename", _held(find, anchored), to, why=reason))
+    lines = names.layers if anchored else [_without_common_end(find, to) for find, to in names.layers]
+    inner = [
+        Rule("rename", find, to, why="the layers of a block have other names")
+        for find, to in sorted(lines, key=lambda row: _has_numbers(row[0]))  # words before patterns
+    ]
+    yield from (*inner, *outer) if outward else (*outer, *inner)
     for find, to in names.leaves:
-        yield Rule("rename", f"{find}$", to, why="another framework's word for this tensor")
+        yield Rule("rename", find, to, why="another framework's words for the tensors of a layer")
+
+
+def _has_numbers(find: str) -> bool:
+    """Whether a pattern has a hole for a number."""
+    return any("|" not in hole for hole in re.findall(r"\{([^{}]*)\}", find))
+
+
+def _why_counted(to: str) -> str:
+    """The reason where numbers are divided into groups of several sizes."""
+    return "the file counts on through all stages; the network counts anew in each" if "(" in to else ""
 
 
 def _held(find: str, anchored: bool) -> str:
     """The pattern, held to the start of the key where it begins with no word of its own."""
     first = tokens(find)[0] if find else ""
     plain = not first or number(first) is not None or letter(first) is not None or first.startswith("{")
-    return f"^{find}" if anchored or plain else find
+    return f"^{find}" if anchored or (plain and "|" not in first) else find
 
 
 def _without_common_end(find: str, to: str) -> tuple[str, str]:
     """`shortcut.` and `downsample.` of `shortcut.{n}.` and `downsample.{n}.`: what is the same behind goes without saying."""
     ours, theirs = find.split("."), to.split(".")
-    while len(ours) > 2 and len(theirs) > 2 and ours[-2] == theirs[-2]:
+    while len(ours) > 2 and len(theirs) > 2 and ours[-2] == theirs[-2] and "|" not in ours[-2]:
         del ours[-2], theirs[-2]
     return ".".join(ours), ".".join(theirs)
-
-
-def _cut(side: Side, key: str) -> Side:
-    """A side of a pair whose key has lost its front, or segments inside of it."""
-    if side.key == key:
-        return side
-    if side.key.endswith(key):
-        lost = len(side.key) - len(key)
-        if lost <= len(side.root):
-            return Side(key, side.root[lost:], side.layer, side.leaf)
-        lost -= len(side.root)
-        return Side(key, "", side.layer[lost:], side.leaf)
-    layer = key[: len(key) - len(side.leaf)] if key.endswith(side.leaf) else key
-    return Side(key, "", layer, key[len(layer) :])

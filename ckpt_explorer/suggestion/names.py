@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.pattern import Rewrite
-from ckpt_explorer.rules.pattern import rename as rename_by_pattern
+from ckpt_explorer.rules.rewriting import rename as rename_by_pattern
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (

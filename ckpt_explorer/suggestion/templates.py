@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy.tokens import Tokens, letter, number, tokens
@@ -15,6 +15,15 @@ from ckpt_explorer.anatomy.tokens import Tokens, letter, number, tokens
 HOLES = "nijkmp"
 LEAST_FOR_DIVISION = 4
 """Names that must agree before a relation with a division or a remainder is believed."""
+
+
+MOST_GROUPS = 60
+"""Groups of different sizes that a pattern writes down."""
+
+MOST_WAYS = 5
+"""Ways to count that are followed for one number."""
+
+Sizes = tuple[int, ...]
 
 
 class Row(NamedTuple):
@@ -39,7 +48,9 @@ def generalise(names: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Each pattern covers only names that it renames rightly, as far as the names in `names` can tell.
     """
-    found = [_lines(names, count) for count in (number, _number_or_letter)]
+    found = [_lines(names, number)]
+    if len(found[0]) > 1 and any(letter(token) is not None for name in names for token in tokens(name)):
+        found.append(_lines(names, _number_or_letter))
     best = min(found, key=len)
     if _one_begins_another(names):  # `conv1.norm.` must be renamed before `conv1.` is
         best.sort(key=lambda line: -max(len(row.source) for row in line.rows))
@@ -87,24 +98,27 @@ def _numbers(name: Tokens, count: Count) -> tuple[int, ...]:
     return tuple(found for token in name if (found := count(token)) is not None)
 
 
-def _solved(rows: list[Row], alike: list[Row], count: Count) -> list[Line]:
-    """Lines for rows of one shape. `alike` are all rows whose names have that shape: none of the others may match."""
+def _solved(rows: list[Row], alike: list[Row], count: Count, whole: bool = True) -> list[Line]:
+    """Lines for rows of one shape, all of them or, where not `whole`, a part of them.
+
+    `alike` are all rows whose names have that shape: none of the others may match.
+    """
     if len(rows) == 1:
         return [_literal(rows[0])]
-    relations: list[str] = []
-    for column in range(len(rows[0].wanted)):
-        relation = _relation(rows, column)
-        if relation is None:
-            parts: dict[int, list[Row]] = defaultdict(list)
-            for row in rows:
-                parts[row.wanted[column]].append(row)
-            if cut := _late_start(rows):
-                return [*_solved(rows[:cut], alike, count), *_solved(rows[cut:], alike, count)]
-            if len(parts) in (1, len(rows)):
-                return [_literal(row) for row in rows]
-            return [line for part in parts.values() for line in _solved(part, alike, count)]
-        relations.append(relation)
     varying = [at for at in range(len(rows[0].numbers)) if len({row.numbers[at] for row in rows}) > 1]
+    holes = {at: HOLES[min(place, len(HOLES) - 1)] for place, at in enumerate(varying)}
+    ways = {at: [_counted(rows, at)] for at in holes}
+    relations: dict[int, str] = {}
+    open_columns = list(range(len(rows[0].wanted)))
+    while open_columns:
+        for column in open_columns:
+            relation = _relation(rows, column, holes) or _in_groups(rows, column, holes, ways)
+            if relation is not None:
+                relations[column] = relation
+        left = [column for column in open_columns if column not in relations]
+        if len(left) == len(open_columns):
+            return _apart(rows, left[0], alike, count, whole)
+        open_columns = left
     mine = {row.source for row in rows}
     others = [row for row in alike if row.source not in mine]
     fixed = [at for at in range(len(rows[0].numbers)) if at not in varying]
@@ -125,16 +139,43 @@ def _solved(rows: list[Row], alike: list[Row], count: Count) -> list[Line]:
             for value in dict.fromkeys(row.numbers[at] for row in rows)
             for line in _solved([row for row in rows if row.numbers[at] == value], alike, count)
         ]
-    return [Line(_pattern(rows, varying, ranged, count), _replacement(rows[0], relations), tuple(rows))]
+    return [
+        Line(
+            _pattern(rows, holes, ranged, count),
+            _replacement(rows[0], [relations[column] for column in sorted(relations)]),
+            tuple(rows),
+        )
+    ]
+
+
+def _apart(rows: list[Row], column: int, alike: list[Row], count: Count, whole: bool) -> list[Line]:
+    """Lines for rows of which no one line can be made: by what stands in the replacement, or by a number of the name."""
+    parts: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[row.wanted[column]].append(row)
+    if cut := _late_start(rows):
+        return [*_solved(rows[:cut], alike, count, False), *_solved(rows[cut:], alike, count, False)]
+    if len(parts) in (1, len(rows)):
+        return [_literal(row) for row in rows]
+    best = [line for part in parts.values() for line in _solved(part, alike, count, False)]
+    for at in range(len(rows[0].numbers)) if whole else ():
+        least = min(row.numbers[at] for row in rows)
+        first = [row for row in rows if row.numbers[at] == least]
+        if len(best) > 2 and LEAST_FOR_DIVISION <= len(first) < len(rows):
+            rest = [row for row in rows if row.numbers[at] != least]
+            other = [*_solved(first, alike, count, False), *_solved(rest, alike, count, False)]
+            best = min(best, other, key=len)
+    return best
 
 
 def _late_start(rows: list[Row]) -> int:
     """How many rows stand apart from a regular rest: the first of a count, before which something is left out. Or 0."""
     rows.sort(key=lambda row: row.numbers)
+    every = dict.fromkeys(range(len(rows[0].numbers)), "")
     for cut in (1, 2, 3, 4):
         rest = rows[cut:]
         if len(rest) >= LEAST_FOR_DIVISION and all(
-            _relation(rest, column) is not None for column in range(len(rest[0].wanted))
+            _relation(rest, column, every) is not None for column in range(len(rest[0].wanted))
         ):
             return cut
     return 0
@@ -144,23 +185,23 @@ def _literal(row: Row) -> Line:
     return Line("".join(row.source), "".join(row.target), (row,))
 
 
-def _relation(rows: Sequence[Row], column: int) -> str | None:
+def _relation(rows: Sequence[Row], column: int, names: Mapping[int, str]) -> str | None:
     """How a number of the replacement follows from the numbers of the name: a constant, or a hole with steps."""
     wanted = [row.wanted[column] for row in rows]
-    for at in range(len(rows[0].numbers)):
+    for at in names:
         given = [row.numbers[at] for row in rows]
         if len(set(given)) == 1:
             continue
         step = wanted[0] - given[0]
         if all(want - have == step for want, have in zip(wanted, given, strict=True)):
-            return f"{{{HOLES[min(at, 5)]}{f'{step:+d}' if step else ''}}}"
+            return f"{{{names[at]}{f'{step:+d}' if step else ''}}}"
     if len(set(wanted)) == 1:
         return str(wanted[0])
     if len(rows) < LEAST_FOR_DIVISION:
         return None
-    for at in range(len(rows[0].numbers)):
+    for at in names:
         given = [row.numbers[at] for row in rows]
-        if len(set(given)) < LEAST_FOR_DIVISION:
+        if not LEAST_FOR_DIVISION <= len(set(given)) == max(given) - min(given) + 1:
             continue
         for by in (2, 3, 4):
             for before in range(-4, 5):
@@ -170,8 +211,79 @@ def _relation(rows: Sequence[Row], column: int) -> str | None:
                         want - apply(have + before, by) == first for want, have in zip(wanted, given, strict=True)
                     ):
                         steps = f"{f'{before:+d}' if before else ''}{sign}{by}{f'{first:+d}' if first else ''}"
-                        return f"{{{HOLES[min(at, 5)]}{steps}}}"
+                        return f"{{{names[at]}{steps}}}"
     return None
+
+
+Way = tuple[list[int], str]
+"""What becomes of a number after some steps, row by row, and these steps."""
+
+
+def _counted(rows: Sequence[Row], at: int) -> Way:
+    """A number counted from 0."""
+    least = min(row.numbers[at] for row in rows)
+    return [row.numbers[at] - least for row in rows], f"{-least:+d}" if least else ""
+
+
+def _in_groups(rows: Sequence[Row], column: int, names: Mapping[int, str], ways: Mapping[int, list[Way]]) -> str | None:
+    """A relation in which a number counts through groups of several sizes: it tells the group, or the place in one.
+
+    `ways` grows by what such relations make of a number: groups may lie in groups.
+    """
+    wanted = [row.wanted[column] for row in rows]
+    possible: list[str] = []
+    for at, name in names.items():
+        for values, steps in tuple(ways[at]):
+            means = dict(zip(values, wanted, strict=True))
+            row = [means.get(value) for value in range(len(means))]
+            ambiguous = any(means[value] != want for value, want in zip(values, wanted, strict=True))
+            if None in row or ambiguous:
+                continue
+            first = f"{row[0]:+d}" if row[0] else ""
+            if row == list(range(row[0] or 0, (row[0] or 0) + len(row))):
+                possible.append(f"{{{name}{steps}{first}}}")
+                continue
+            for sign, sizes in (("//", _runs(row, 0)), ("%", _runs(row, 1))):
+                if sizes is not None and len(means) >= LEAST_FOR_DIVISION:
+                    possible.append(f"{{{name}{steps}{sign}{_written(sizes)}{first}}}")
+                    if len(ways[at]) < MOST_WAYS:
+                        other = "%" if sign == "//" else "//"
+                        ways[at].append((_within(values, sizes, other), f"{steps}{other}{_written(sizes)}"))
+    return min(possible, key=len, default=None)
+
+
+def _within(values: Sequence[int], sizes: Sizes, sign: str) -> list[int]:
+    """For each value its group (`//`), or its place in that group (`%`)."""
+    groups = [(group, place) for group, size in enumerate(sizes) for place in range(size)]
+    return [groups[value][sign == "%"] for value in values]
+
+
+def _runs(row: Sequence[int | None], step: int) -> Sizes | None:
+    """The lengths of the groups where a row stays (step 0) or goes up by one (step 1) inside of each; None: it does not.
+
+    From group to group a row that stays goes up by one, and one that goes up begins anew.
+    """
+    sizes = [1]
+    for one, other in pairwise(row):
+        assert one is not None and other is not None
+        if other == one + step:
+            sizes[-1] += 1
+        elif other == (row[0] if step else one + 1):
+            sizes.append(1)
+        else:
+            return None
+    return tuple(sizes) if 1 < len(sizes) <= MOST_GROUPS and max(sizes) > 1 else None
+
+
+def _written(sizes: Sizes) -> str:
+    """`(3,4,6,3)`, or one number where all groups but the last have that size."""
+    if len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]:
+        return str(sizes[0])
+    parts = []
+    for size, same in groupby(sizes):
+        times = len(list(same))
+        parts += [f"{size}x{times}"] if times > 2 else [str(size)] * times
+    return f"({','.join(parts)})"
 
 
 def _divided(one: int, by: int) -> int:
@@ -182,14 +294,14 @@ def _remainder(one: int, by: int) -> int:
     return one % by
 
 
-def _pattern(rows: Sequence[Row], varying: Sequence[int], ranged: bool, count: Count) -> str:
+def _pattern(rows: Sequence[Row], holes: Mapping[int, str], ranged: bool, count: Count) -> str:
     parts, at = [], 0
     for token in rows[0].source:
         if count(token) is None:
             parts.append(token)
             continue
-        if at in varying:
-            name, values = HOLES[min(at, 5)], [row.numbers[at] for row in rows]
+        if at in holes:
+            name, values = holes[at], [row.numbers[at] for row in rows]
             if number(token) is None:
                 first, last = (chr(ord("a") + min(values)), chr(ord("a") + max(values))) if ranged else ("a", "z")
                 if token[-1].isupper():

@@ -41,7 +41,7 @@ def run(folder: Path, code: str, source: Path, out: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("dialect", ["caffe2", "caffe", "keras", "flax", "sequential", "norm in conv"])
+@pytest.mark.parametrize("dialect", ["caffe2", "caffe", "keras", "flax", "sequential", "norm in conv", "counted"])
 def test_the_script_gives_the_same_state_dict_bit_for_bit(tmp_path: Path, dialect: str) -> None:
     file = dialect_file(tmp_path, dialect)
     alignment = propose(open_checkpoint(file), architecture=TARGET).alignment
@@ -75,7 +75,7 @@ def test_masks_and_what_lies_beside_the_network_are_dealt_with(tmp_path: Path) -
     assert all(torch.equal(theirs[key], alignment.tensor(key)) for key in theirs)
 
 
-@pytest.mark.parametrize("dialect", ["caffe", "norm in conv", "conv module"])
+@pytest.mark.parametrize("dialect", ["caffe", "norm in conv", "conv module", "counted"])
 def test_revise_keys_give_every_key_its_name(tmp_path: Path, dialect: str) -> None:
     alignment = propose(open_checkpoint(dialect_file(tmp_path, dialect)), architecture=TARGET).alignment
     (tmp_path / "loader.py").write_text(as_revise_keys(alignment.rules), encoding="utf-8")

@@ -1,0 +1,88 @@
+"""starts(): how a rule list may begin: with the prefixes that a wrapper left, without segments inside, or with nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ckpt_explorer.rules import Rule
+from ckpt_explorer.suggestion.forms import Form
+from ckpt_explorer.suggestion.pairing import Pair
+from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
+from ckpt_explorer.text import plural
+
+MOST_COLLECTIONS = 3
+"""Parts at the top of a file among which the tensors of one layer are divided."""
+
+
+def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
+    """The beginnings to try, each a list of rules."""
+    ours = [form.ours for form in forms]
+    keys = [pair.file.key for pair in pairs]
+    cut = Counter(
+        form.ours[: -len(form.theirs)]
+        for form in forms
+        if form.ours.endswith(form.theirs) and form.ours[: -len(form.theirs)].endswith((".", "/", "_"))
+    )
+    added = Counter(
+        form.theirs[: -len(form.ours)]
+        for form in forms
+        if form.theirs != form.ours and form.theirs.endswith("." + form.ours)
+    )
+    prefixes = dict.fromkeys(prefix for prefix, count in cut.most_common(1) if 2 * count > len(forms))
+    for prefix in prefixes:
+        yield [_strip(prefix, keys)]
+    for prefix, _ in added.most_common(1):
+        yield [Rule("add prefix", prefix, why="the model keeps the network behind it")]
+    yield []
+    inner = [
+        segment
+        for segment in INNER_WRAPPERS
+        if any(f".{segment}." in f".{name}" for name in ours)
+        and not any(f".{segment}." in f".{form.theirs}" for form in forms)
+    ]
+    if inner:
+        removing = [Rule("remove segment", segment, why="a wrapper left it inside of keys") for segment in inner]
+        yield removing
+        names = [".".join(part for part in name.split(".") if part not in inner) for name in ours]
+        fronts = Counter(
+            name[: -len(form.theirs)]
+            for form, name in zip(forms, names, strict=True)
+            if name.endswith("." + form.theirs)
+        )
+        for prefix, count in fronts.most_common(1):
+            yield [
+                *removing,
+                Rule("strip prefix", prefix, why=f"{plural(count, 'layer')} of the network stand behind it"),
+            ]
+    trunk = [form.ours for form in forms if form.part != "head"]
+    front = _shared(trunk)
+    if front and front not in prefixes:
+        yield [_strip(front, keys)]
+    if collections := _collections(forms):
+        yield [_strip(prefix, keys) for prefix in collections]
+
+
+def _strip(prefix: str, keys: Sequence[str]) -> Rule:
+    count = sum(key.startswith(prefix) for key in keys)
+    return Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it")
+
+
+def _shared(names: Sequence[str]) -> str:
+    """What all names begin with, up to a separator."""
+    if not names:
+        return ""
+    low, high = min(names), max(names)
+    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)) - 1)
+    return low[: max(low.rfind(mark, 0, same) for mark in "./_") + 1]
+
+
+def _collections(forms: Sequence[Form]) -> list[str]:
+    """Fronts under which the tensors of one layer are divided, as parameters and statistics are in Flax."""
+    fronts: dict[str, set[str]] = {}
+    for form in forms:
+        top, dot, _ = form.ours.partition(".")
+        fronts.setdefault(form.theirs, set()).add(top + dot)
+    found = set().union(*(tops for tops in fronts.values() if len(tops) > 1)) if fronts else set()
+    every = {top for tops in fronts.values() for top in tops}
+    return sorted(found) if found and found == every and len(found) <= MOST_COLLECTIONS else []
