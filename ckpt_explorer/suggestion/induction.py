@@ -15,6 +15,7 @@ from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.rules.pattern import MAX_PATTERN
+from ckpt_explorer.rules.rewriting import rename
 from ckpt_explorer.suggestion.arithmetic import combining
 from ckpt_explorer.suggestion.forms import Form, counted_forms, forms_of, renamed_forms, shortcuts_of
 from ckpt_explorer.suggestion.merging import merged
@@ -24,6 +25,8 @@ from ckpt_explorer.suggestion.templates import generalise
 
 PROBES = 80
 """Keys on which a list is tried before it is applied to all."""
+FEW_RULES = 5
+"""A list that is as short as this is not compared with lists of another kind."""
 MOST_TRIED = 30
 """Rules of a list in which needless ones are looked for."""
 MOST_RULES = 200
@@ -46,17 +49,24 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     step = max(len(pairs) // PROBES, 1)
     probes = dict(list(wanted.items())[::step])
     best = Induced(RuleSet(), -1)
-    for merge in (True, False):
-        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, merge)}
+    for by_block, merge in ((True, True), (False, True), (True, False), (False, False)):
+        if not merge and best.produced == len(wanted):
+            break
+        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, by_block, merge)}
         for rules in sorted(lists, key=_length):
-            if len(rules) > MOST_RULES or (best.produced >= 0 and not _fits(rules, probes)):
+            whole = best.produced == len(wanted)
+            if len(rules) > MOST_RULES or (whole and _length(rules) >= _length(best.rules)):
+                break
+            if best.produced >= 0 and not _fits(rules, probes):
                 continue
             found = checked(RuleSet(rules), wanted, all_keys, foreign)
-            if found.produced > best.produced:
+            if found.produced > best.produced or (whole and found.produced == best.produced):
                 best = found
             if found.produced == len(wanted):
-                return _without_idle(best, wanted, all_keys, foreign, probes)
-    return best
+                break
+        if best.produced == len(wanted) and len(best.rules) <= FEW_RULES:
+            break
+    return _without_idle(best, wanted, all_keys, foreign, probes)
 
 
 def _without_idle(
@@ -153,17 +163,17 @@ def _front(key: str, depth: int) -> str | None:
     return ".".join(parts[:depth]) + "." if len(parts) > depth else None
 
 
-def _lists(forms: Sequence[Form], pairs: Sequence[Pair], merge: bool) -> Iterator[list[Rule]]:
-    """Rule lists to try: every start, block by block or layer by layer, with the ends of keys held or not."""
+def _lists(forms: Sequence[Form], pairs: Sequence[Pair], by_block: bool, merge: bool) -> Iterator[list[Rule]]:
+    """Rule lists to try: every start, by block and layer or by whole layers, with the ends of keys held or not."""
     tables = _Tables(merge)
     for start in starts(forms, pairs):
         if any(len(rule.find) > MAX_PATTERN for rule in start):
             continue
         rest = renamed_forms(forms, start)
-        for factored, given in ((True, rest), (False, rest), (False, counted_forms(rest))):
+        for given in (rest,) if by_block else (rest, counted_forms(rest)):
             if not given:
                 continue
-            names = _names(given, factored, tables)
+            names = _names(given, by_block, tables)
             for anchored, outward in ((False, False), (True, False), (False, True)):
                 if (anchored and not names.roots) or (outward and not names.layers):
                     continue
@@ -200,7 +210,7 @@ def _names(forms: Sequence[Form], factored: bool, tables: _Tables) -> _Names:
     layers: dict[str, str] = {}
     whole: dict[str, str] = {}
     leaves: dict[str, str] = {}
-    ends: set[str] = set()
+    ends: dict[str, str] = {}
     for form in forms:
         leaves.update(form.leaves)
         if form.ours == form.theirs:
@@ -214,12 +224,22 @@ def _names(forms: Sequence[Form], factored: bool, tables: _Tables) -> _Names:
                 layers[ours] = theirs
         else:
             whole[form.ours] = form.theirs
-            ends.add(form.part)
+            ends[form.ours] = form.part
     layers.update(shortcuts_of(forms))
+    inside = tables.lines(layers)
+    whole = {ours: theirs for ours, theirs in whole.items() if not _renamed_by(inside, ours, theirs)}
     words = [(f"{ours}$", f"{theirs}") for ours, theirs in leaves.items()]
     if tables.merge:
         words = [(f"{find}$", to) for find, to in merged(list(leaves.items()))]
-    return _Names(tables.lines(whole), tables.lines(roots), tables.lines(layers), words, frozenset(ends))
+    return _Names(tables.lines(whole), tables.lines(roots), inside, words, frozenset(ends[name] for name in whole))
+
+
+def _renamed_by(lines: Sequence[tuple[str, str]], ours: str, theirs: str) -> bool:
+    """Whether the renames for layers of blocks do this too: `norm1.` where there is `norm{n}.`"""
+    try:
+        return any(rename(find, to)(f"{ours}x", 1.0) == f"{theirs}x" for find, to in lines)
+    except RuleError:  # names with braces, or longer than any pattern
+        return False
 
 
 _WHY_WHOLE = {
