@@ -20,13 +20,13 @@ from ckpt_explorer.key_pair import KeyPair, Status
 MOST_TILES = 2500
 """Tiles of a map; where there are more rows, a tile stands for a layer or for a block."""
 WIDTH, HEIGHT = 5.0, 1.0
-NARROWEST = 0.26
+NARROWEST = 0.3
 """Width that every slab has at least."""
 ENOUGH_WORSE = 3
 """Further counts of strips that are tried when boxes get longer again."""
 GAP = 0.012
 """Space around a block, in units of the map's height."""
-WITHOUT_PLACE = "no place"
+WITHOUT_PLACE = "extra"
 
 WORST_FIRST = (
     Status.SHAPE_MISMATCH,

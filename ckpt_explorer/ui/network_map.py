@@ -173,7 +173,7 @@ def _label(slab: Slab) -> dict[str, Any]:
         "xanchor": "left",
         "text": in_plotly(name),
         "showarrow": False,
-        "font": {"size": 12},
+        "font": {"size": 11},
     }
 
 

@@ -45,7 +45,7 @@ def test_every_tensor_has_an_area_of_its_own_inside_the_map() -> None:
 
 def test_the_parts_go_from_stem_to_head_and_what_has_no_place_comes_last() -> None:
     slabs, _ = lay_out(aligned({"ema.conv1.weight": ModelTensor((64, 3, 7, 7), "float32", True)}))
-    assert [slab.name for slab in slabs] == ["stem", "layer1", "layer2", "layer3", "layer4", "head", "no place"]
+    assert [slab.name for slab in slabs] == ["stem", "layer1", "layer2", "layer3", "layer4", "head", "extra"]
     assert all(one.box.x + one.box.width == pytest.approx(other.box.x) for one, other in pairwise(slabs))
 
 
