@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ckpt_explorer.evidence.wiring.flow import (
+    SIDES,
     Kernel,
     Moments,
     Norm,
@@ -29,13 +30,16 @@ Reads = Literal["image", "inside", "stream"]
 
 _TINY = 1e-30
 
+CRAMPED = 4
+"""Pixels along a map's side up to which the edges, which are unlike the rest, are half of it or more."""
+
 
 @dataclass(frozen=True)
 class Arrival:
     """A BatchNorm, the conv whose output it takes, and the moments of what that conv takes: None where not known.
 
     `reads` says whether the conv takes the image, the output of one other layer inside a block, or the residual
-    stream, which several layers take.
+    stream, which several layers take. `shrinks` is the conv's stride, `reduction` the product of all up to behind it.
     """
 
     norm: str
@@ -44,6 +48,16 @@ class Arrival:
     kernel: Kernel
     kept: Norm
     given: Moments | None
+    shrinks: int = 1
+    reduction: int = 1
+
+    def is_cramped(self, side: int) -> bool:
+        """Whether it takes so few places of so small a map that they are not like the map's average.
+
+        A stride of 2 on a map of 2x2 pixels takes the corner alone, where half of every 3x3 kernel before it lay
+        in the padding.
+        """
+        return self.shrinks > 1 and max(SIDES[side] // self.reduction, 1) * self.shrinks <= CRAMPED
 
 
 def arrivals(graph: Graph, weights: Weights) -> tuple[Arrival, ...]:
@@ -59,7 +73,8 @@ def _arrivals(graph: Graph, weights: Weights) -> Iterator[Arrival]:
             kernel, kept = weights.kernel(conv), weights.norm(step.module)
             if kernel is not None and kept is not None and kernel.squares.shape[:2].numel() == len(kept.mean):
                 reads = _reads(graph, conv.inputs[0], uses)
-                yield Arrival(step.module, conv.module, reads, kernel, kept, moments[conv.inputs[0]])
+                given = moments[conv.inputs[0]]
+                yield Arrival(step.module, conv.module, reads, kernel, kept, given, conv.shrinks, conv.reduction)
         moments.append(after(step, [moments[source] for source in step.inputs], weights))
 
 
@@ -102,6 +117,7 @@ class Figures:
     for kernel sums S and input means m. `misfit_without_pattern` is the same with the inputs' average in place of
     each input's own mean: where it is smaller, the conv does not know its inputs. `spread` is the correlation, and
     `gain` the median, of log running_var minus log of the predicted variance. All None where they can't be had.
+    `cramped` says that the prediction of the mean is a rough one: see `Arrival.is_cramped`.
     """
 
     norm: str
@@ -116,6 +132,7 @@ class Figures:
     misfit_without_pattern: float | None = None
     spread: float | None = None
     gain: float | None = None
+    cramped: bool = False
 
     @property
     def share(self) -> float | None:
@@ -144,7 +161,13 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     size = kernel.squares.sum(-1).flatten().clamp_min(_TINY).log()
     affinity = correlation(size[alive], variance[alive])
     plain = Figures(
-        arrival.norm, arrival.conv, arrival.reads, len(kept.mean), arrival.kernel.spatial, affinity=affinity
+        arrival.norm,
+        arrival.conv,
+        arrival.reads,
+        len(kept.mean),
+        arrival.kernel.spatial,
+        affinity=affinity,
+        cramped=arrival.is_cramped(side),
     )
     if arrival.given is None:
         return plain

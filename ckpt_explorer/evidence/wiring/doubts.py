@@ -41,6 +41,14 @@ a minute all inputs are still alike, neighbours show 0.8 to 1, and nothing can b
 USELESS = 0.8
 WORSE = 1.6
 
+LOOSE = 0.5
+"""The correlation below which a layer is doubted whose mean can be predicted but roughly: whole ones show 0.75 and more
+(stages that end in maps of one pixel), random and shuffled ones about 0."""
+
+STEP = math.log(1.2)
+"""A scaled conv stands out from the layer before it and from the one behind it, by this factor at least: where a whole
+stage has another scale, as with maps of one pixel and few pictures, no single conv is scaled."""
+
 DEVIATION = (1.7, 20.0)
 """Standard deviations of an input that nobody trains with: normalised ones are 0.2 to 1.3, bytes 30 and more."""
 
@@ -143,14 +151,15 @@ def _of_layer(rows: Sequence[Figures], at: int, usual: float) -> str | None:
     if not row.misfit or not row.share:
         return None
     nearby = median(other.misfit or 0.0 for other in near) if near else row.misfit
-    lost = _falls_short(row, row.correlation, usual)
-    if lost or (row.misfit > MISFIT and row.misfit > 2 * nearby):
+    lost = _falls_short(row, row.correlation, 2 * math.atanh(LOOSE) if row.cramped else usual)
+    if lost or (not row.cramped and row.misfit > MISFIT and row.misfit > 2 * nearby):
         return f"What must arrive at {row.norm}, through {row.conv}, is not what it kept (correlation {row.correlation:.2f}, usual in this file {math.tanh(usual):.2f}): one of the two is not the one that was trained here."
     usual_share = median(other.share or 1.0 for other in near) if near else row.share
-    if row.misfit > max(WEAK_MISFIT, 2 * nearby) and row.share > max(USELESS, WORSE * usual_share):
+    useless = row.misfit > max(WEAK_MISFIT, 2 * nearby) and row.share > max(USELESS, WORSE * usual_share)
+    if useless and not row.cramped:
         return f"{row.conv} does not know its inputs: {row.norm} is explained as well by their average (relative error {row.misfit:.2f}, by the average {row.misfit / row.share:.2f}). Its input channels, or the layer before it, are not those that it was trained with."
     scale = scale_against(row, near)
-    if scale is not None and abs(scale) > SCALE:
+    if scale is not None and abs(scale) > SCALE and _stands_out(rows, at, scale):
         return f"What arrives at {row.norm} is {math.exp(-scale):.2f} times what it kept, beyond its neighbours: the weights of {row.conv} are scaled."
     return None
 
@@ -165,6 +174,16 @@ def scale_against(row: Figures, near: Sequence[Figures]) -> float | None:
     if not slopes or not gains or row.slope is None or row.slope <= 0 or row.gain is None:
         return None
     return ((math.log(row.slope) - median(slopes)) + (row.gain - median(gains)) / 2) / 2
+
+
+def _stands_out(rows: Sequence[Figures], at: int, scale: float) -> bool:
+    """Whether the layers of the same kind right before and behind differ from this one in the same direction."""
+    row = rows[at]
+    kind = (row.reads, row.spatial > 1)
+    alike = [i for i, other in enumerate(rows) if i != at and (other.reads, other.spatial > 1) == kind]
+    beside = [*[i for i in alike if i < at][-1:], *[i for i in alike if i > at][:1]]
+    found = [scale_against(row, [rows[i]]) for i in beside]
+    return all(step is None or step * math.copysign(1, scale) > STEP for step in found)
 
 
 def _near(rows: Sequence[Figures], at: int) -> list[Figures]:
