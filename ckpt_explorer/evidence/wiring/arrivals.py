@@ -71,7 +71,7 @@ def _arrivals(graph: Graph, weights: Weights) -> Iterator[Arrival]:
     for step in graph:
         if step.kind == "norm" and (conv := graph[step.inputs[0]]).kind == "conv":
             kernel, kept = weights.kernel(conv), weights.norm(step.module)
-            if kernel is not None and kept is not None and kernel.squares.shape[:2].numel() == len(kept.mean):
+            if kernel is not None and kept is not None and kernel.outputs == len(kept.mean):
                 reads = _reads(graph, conv.inputs[0], uses)
                 given = moments[conv.inputs[0]]
                 yield Arrival(step.module, conv.module, reads, kernel, kept, given, conv.shrinks, conv.reduction)
@@ -158,7 +158,7 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     kept, kernel = arrival.kept, arrival.kernel
     alive = _alive(arrival)
     variance = kept.variance.clamp_min(_TINY).log()
-    size = kernel.squares.sum(-1).flatten().clamp_min(_TINY).log()
+    size = kernel.size.clamp_min(_TINY).log()
     affinity = correlation(size[alive], variance[alive])
     plain = Figures(
         arrival.norm,
@@ -171,15 +171,14 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     )
     if arrival.given is None:
         return plain
-    given, sums = arrival.given, kernel.sums[side]
+    given, sums = arrival.given, kernel.at(side)
     bias = 0.0 if kernel.bias is None else kernel.bias
-    scale = through(kernel.whole**2, given.mean**2).sqrt().clamp_min(_TINY)
+    scale = through(kernel.squared, given.mean**2).sqrt().clamp_min(_TINY)
     target = ((kept.mean - bias) / scale)[alive]
     predicted = through(sums, given.mean)
     slope, misfit = _fit(target, (predicted / scale)[alive])
     flat = through(sums, given.mean.mean().expand_as(given.mean))
-    squares = kernel.squares + kernel.whole**2
-    spread = through(squares, given.variance).clamp_min(_TINY).log()
+    spread = (through(kernel.squares, given.variance) + through(kernel.squared, given.variance)).clamp_min(_TINY).log()
     return replace(
         plain,
         correlation=correlation(predicted + bias, kept.mean),
@@ -193,7 +192,7 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
 
 def _alive(arrival: Arrival) -> torch.Tensor:
     """The channels that take part: of those that weight decay has driven to nothing, no ratio means anything."""
-    size, variance = arrival.kernel.squares.sum(-1).flatten(), arrival.kept.variance
+    size, variance = arrival.kernel.size, arrival.kept.variance
     return (size > 1e-6 * size.median()) & (variance > 1e-6 * variance.median())
 
 
@@ -216,9 +215,9 @@ def side_of(arrivals: Sequence[Arrival]) -> int:
         if row.given is None or row.kernel.spatial == 1:
             continue
         alive = _alive(row)
-        scale = through(row.kernel.whole**2, row.given.mean**2).sqrt().clamp_min(_TINY)
+        scale = through(row.kernel.squared, row.given.mean**2).sqrt().clamp_min(_TINY)
         target = ((row.kept.mean - (0.0 if row.kernel.bias is None else row.kernel.bias)) / scale)[alive]
-        ways = (through(row.kernel.sums, row.given.mean) / scale)[:, alive]
+        ways = (torch.stack([through(table, row.given.mean) for table in row.kernel.sums]) / scale)[:, alive]
         slopes = (ways @ target) / ways.square().sum(1).clamp_min(_TINY)
         left = (target - slopes[:, None] * ways).square().mean(1).sqrt() / slopes.abs().clamp_min(1e-12)
         found.append(left.clamp_min(1e-6).log())

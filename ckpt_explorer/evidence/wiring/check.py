@@ -163,7 +163,7 @@ def _joined(broken_ones: list[Doubt], others: list[Doubt]) -> list[Doubt]:
 
 def is_finite(row: Arrival) -> bool:
     """Whether nothing of an arrival is NaN or infinite."""
-    tensors = (row.kernel.squares, row.kept.mean, row.kept.variance, row.kept.scale, row.kept.shift)
+    tensors = (row.kernel.size, row.kept.mean, row.kept.variance, row.kept.scale, row.kept.shift)
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 

@@ -88,13 +88,13 @@ def broken(arrivals: Sequence[Arrival], evident: bool) -> list[Doubt]:
         statistics = (f"{row.norm}.running_mean", f"{row.norm}.running_var")
         if wrong and (evident or not wrong.endswith(CONSTANT)):
             found.append(Doubt(row.norm, statistics, f"The running statistics of {row.norm} {wrong}."))
-        elif not bool(row.kernel.squares.isfinite().all()):
+        elif not bool(row.kernel.size.isfinite().all()):
             weight: tuple[str, ...] = (f"{row.conv}.weight",)
             found.append(Doubt(row.norm, weight, f"The weights of {row.conv} are not all finite numbers."))
         elif not bool(row.kept.scale.isfinite().all() and row.kept.shift.isfinite().all()):
             own = (f"{row.norm}.weight", f"{row.norm}.bias")
             found.append(Doubt(row.norm, own, f"Scale and shift of {row.norm} are not all finite numbers."))
-        elif evident and not bool(row.kernel.squares.any()):
+        elif evident and not bool(row.kernel.size.any()):
             found.append(Doubt(row.norm, (f"{row.conv}.weight",), f"The weights of {row.conv} are all zero."))
     return found
 

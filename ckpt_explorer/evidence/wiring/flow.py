@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_explorer.evidence.wiring.graph import Step
@@ -37,16 +37,18 @@ class Moments:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What is needed of a conv: sums over the kernel of its weights and of their squares, (groups, O / groups, I / groups).
+    """What is needed of a conv: sums over the kernel of its weights, and of their squares.
 
-    `sums` has one such table for each of SIDES in front: the sums of what lies inside the picture, on average.
-    `spatial` counts the taps: 1 for a 1x1 conv.
+    `sums` has a table (groups, O / groups, I / groups) for each of SIDES, of what lies inside the picture on average;
+    for a 1x1 conv there is only one. `squared` are the squares of the first table, `squares` the sums of squares.
+    All in float32; `spatial` counts the taps, 1 for a 1x1 conv.
     """
 
     sums: torch.Tensor
+    squared: torch.Tensor
     squares: torch.Tensor
     bias: torch.Tensor | None
-    spatial: int = 1
+    spatial: int
 
     @property
     def inputs(self) -> int:
@@ -54,9 +56,18 @@ class Kernel:
         return self.squares.shape[0] * self.squares.shape[2]
 
     @property
-    def whole(self) -> torch.Tensor:
-        """The sums for pictures so large that edges hardly count."""
-        return self.sums[0]
+    def outputs(self) -> int:
+        """How many channels it gives."""
+        return self.squares.shape[0] * self.squares.shape[1]
+
+    @cached_property
+    def size(self) -> torch.Tensor:
+        """The sum of squares of each output channel's weights, (O,)."""
+        return self.squares.sum(-1).flatten().double()
+
+    def at(self, side: int) -> torch.Tensor:
+        """The sums for training pictures of SIDES[side] pixels."""
+        return self.sums[min(side, len(self.sums) - 1)]
 
 
 @dataclass(frozen=True)
@@ -112,10 +123,11 @@ def normalised(norm: Norm) -> Moments:
     return Moments(norm.shift, norm.scale**2)
 
 
-def through(sums: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """(..., groups, O / groups, I / groups) applied to (..., I): (..., O)."""
-    groups, inside = sums.shape[-3], sums.shape[-1]
-    return (sums @ values.reshape(*values.shape[:-1], groups, inside, 1)).flatten(-3)
+def through(table: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """A conv's table (groups, O / groups, I / groups) applied to (..., I): (..., O)."""
+    groups, outputs, inside = table.shape
+    grouped = values.to(table.dtype).reshape(-1, groups, inside).transpose(0, 1)
+    return (grouped @ table.mT).transpose(0, 1).reshape(*values.shape[:-1], groups * outputs).double()
 
 
 @lru_cache(maxsize=64)
@@ -198,13 +210,18 @@ class Weights:
         weight, groups = self._read(f"{path}.weight"), conv.groups
         if weight is None or weight.dim() != 4 or weight.shape[0] % groups:
             return None
-        flat = weight.flatten(2)
         shape = (groups, weight.shape[0] // groups, weight.shape[1])
-        taps = inside_the_picture(conv.reduction, conv.shrinks, conv.dilation, *weight.shape[2:])
-        sums = (flat @ taps).movedim(-1, 0).reshape(-1, *shape).double()
         bias = self._read(f"{path}.bias")
-        squares = flat.square().sum(-1).reshape(shape).double()
-        return Kernel(sums, squares, None if bias is None else bias.double(), flat.shape[-1])
+        bias = None if bias is None else bias.double()
+        if weight[0, 0].numel() == 1:
+            sums = weight.reshape(1, *shape)
+            squares = sums[0].square()
+            return Kernel(sums, squares, squares, bias, 1)
+        flat = weight.reshape(-1, weight[0, 0].numel())
+        taps = inside_the_picture(conv.reduction, conv.shrinks, conv.dilation, *weight.shape[2:])
+        sums = (taps.T @ flat.T).reshape(-1, *shape)
+        squares = (flat.square() @ flat.new_ones(flat.shape[1])).reshape(shape)
+        return Kernel(sums, sums[0].square(), squares, bias, flat.shape[1])
 
     def _four(self, path: str) -> Norm | None:
         found = [self._read(f"{path}.{name}") for name in ("weight", "bias", "running_mean", "running_var")]

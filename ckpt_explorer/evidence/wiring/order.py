@@ -187,8 +187,8 @@ def exchanges(stream: Moments, readers: Sequence[_Reader], side: int) -> list[Ex
 def _unexplained(reader: _Reader, means: torch.Tensor, side: int) -> torch.Tensor:
     """For each of (P, C) `means` of the stream: channels times the log of the misfit at the block's first BatchNorm."""
     kernel, kept = reader.kernel, reader.kept
-    predicted = through(kernel.sums[side], means)
-    scale = through(kernel.whole**2, means**2).sqrt().clamp_min(1e-30)
+    predicted = through(kernel.at(side), means)
+    scale = through(kernel.squared, means**2).sqrt().clamp_min(1e-30)
     alive = kept.variance > 1e-6 * kept.variance.median()
     y = ((kept.mean - (0.0 if kernel.bias is None else kernel.bias)) / scale)[:, alive]
     x = (predicted / scale)[:, alive]

@@ -70,10 +70,10 @@ def stem_figures(arrival: Arrival, weight: torch.Tensor) -> tuple[Figures, Train
     plain = figures(replace(arrival, given=None))
     kept = arrival.kept
     inputs, outputs = weight.shape[1], weight.shape[0]
-    sums = arrival.kernel.whole.reshape(outputs, -1)
+    sums = arrival.kernel.at(0).reshape(outputs, -1).double()
     target = kept.mean if arrival.kernel.bias is None else kept.mean - arrival.kernel.bias
     usable = bool(sums.isfinite().all()) and bool(target.isfinite().all()) and bool((kept.variance > 0).all())
-    if arrival.kernel.whole.shape[0] != 1 or outputs <= 2 * inputs or not usable:
+    if len(arrival.kernel.squares) != 1 or outputs <= 2 * inputs or not usable:
         return plain, None
     mean = torch.linalg.lstsq(sums, target[:, None]).solution[:, 0]
     left = float((target - sums @ mean).square().sum() / target.square().sum().clamp_min(1e-30))
