@@ -59,7 +59,7 @@ def figures_of(name: str) -> str:
     affinities = [row.affinity for row in whole.layers if row.affinity is not None]
     lines = [
         f"{name}: {len(whole.layers)} BatchNorms, pictures of {whole.side} pixels",
-        f"  whole             mean {median(means):.3f}, worst {min(means):.2f}; affinity {median(affinities):.2f}, worst {min(affinities):.2f}",
+        f"  whole             mean {median(means):.2f}, worst {min(means):.2f}; affinity {median(affinities):.2f}, worst {min(affinities):.2f}",
     ]
     generator = torch.Generator().manual_seed(7)
     layers = [(graph[step.inputs[0]].module, step.module) for step in graph if step.kind == "norm"]
