@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.api import predict_stream, stages
 from ckpt_explorer.cli.judging import given_truth, write_judgement
 from ckpt_explorer.cli.output import warn, write_line, write_table
 from ckpt_explorer.cli.written_pictures import write_heat_maps
 from ckpt_explorer.errors import Diagnosis, InferenceError
+from ckpt_explorer.evidence import trust
+from ckpt_explorer.inference.against import Comparison, compare_answers
 from ckpt_explorer.inference.answer_table import answers_as_csv
 from ckpt_explorer.inference.collection import Collection
 from ckpt_explorer.inference.features import check_format, write_features
@@ -22,7 +25,7 @@ from ckpt_explorer.inference.pace import Pace
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.timing import Timing
-from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Answered:
     timing: Timing
     names: Sequence[str] | None
     judgement: Judgement | None = None
+    compared: Comparison | None = None
     found: tuple[Diagnosis, ...] = ()
     notes: list[str] = field(default_factory=list)
     files: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +90,16 @@ class Answered:
         )
         if self.judgement is not None:
             write_judgement(self.judgement, self.names)
+        if self.compared is not None:
+            write_line(self.compared.says)
+            write_table(
+                (
+                    row.image,
+                    f"{row.first.index} {row.first.label or ''}",
+                    f"{row.second.index} {row.second.label or ''}",
+                )
+                for row in self.compared.differ[:20]
+            )
         for diagnosis in self.found:
             write_line(f"! {diagnosis}")
 
@@ -96,8 +110,10 @@ def answer_images(
     collection: Collection,
     steps: Preprocessing,
     names: Sequence[str] | None,
+    other: Alignment | None = None,
 ) -> Answered:
-    """Send all pictures through the network, and judge and write what was asked for.
+    """Send all pictures through the network, and through the `other` copy of it if there is one; judge, and write what
+    was asked for.
 
     Raises:
         InferenceError: nothing could be answered, or a file can't be written.
@@ -130,6 +146,18 @@ def answer_images(
     if truth is not None:
         answered.names = names or truth.names
         answered.judgement = judge(answered.rows, truth.classes, classes or good[0].output_shape[-1], answered.names)
+    if other is not None:
+        second = load(other, device=loaded.device, dtype=arguments.dtype, strict=arguments.strict)
+        theirs = predict_stream(second, collection.images, preprocessing=steps, labels=names, top=1, pace=pace)
+        rows = [row for batch in theirs for row in batch.answers]
+        compared = compare_answers(answered.rows, rows, truth.classes if truth else None)
+        answered.compared = compared
+        answered.files["against"] = {
+            "state_dict": other.state_dict.path,
+            "verdict": str(other.verdict),
+            "evidence": trust(second).as_json(),
+            **compared.as_json(),
+        }
     answered.found = findings(answered.rows, answered.judgement)
     _write_files(arguments, loaded, collection, steps, answered, features, truth.classes if truth else None)
     return answered

@@ -61,6 +61,9 @@ def _predict(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--truth", metavar="folders|FILE", help="what the pictures are: their folders' names, or a CSV or JSON file"
     )
+    command.add_argument(
+        "--against", metavar="PATH", help="also ask another copy of the network in the file, such as state_dict_ema"
+    )
     command.add_argument("--heatmap", metavar="DIR", help="write where the network looked, a PNG for each picture")
     command.add_argument("--stage", metavar="NAME", help="of which stage: stem, layer1, ...; the last by default")
     command.add_argument("--features", metavar="OUT", help="write the last layer's input: .npz or .safetensors")

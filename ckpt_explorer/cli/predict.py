@@ -14,6 +14,7 @@ from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import write_json, write_line
 from ckpt_explorer.errors import LabelsError
 from ckpt_explorer.evidence import Trust, check_values, trust
+from ckpt_explorer.inference.against import other_copy
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
@@ -47,7 +48,8 @@ def run(arguments: Namespace) -> int:
         answer["random_check"] = check.as_json()
         failed = 0
     else:
-        answered = answer_images(arguments, loaded, collection, steps, names)
+        other = other_copy(proposal, arguments.against) if arguments.against is not None else None
+        answered = answer_images(arguments, loaded, collection, steps, names, other)
         answer.update(answered.as_json(arguments.top))
         failed = answered.failed
     if arguments.json:

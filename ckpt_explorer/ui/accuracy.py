@@ -13,8 +13,9 @@ from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.truth import Truth, folder_names, resolve, truth_from_bytes
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import plain, session
+from ckpt_explorer.ui.choices import TruthChoice
 from ckpt_explorer.ui.predict_run import PredictRun
-from ckpt_explorer.ui.session import Session, TruthChoice, controlled
+from ckpt_explorer.ui.session import Session, controlled
 from ckpt_explorer.ui.uploads import upload_field
 
 IN_FIGURE = 60

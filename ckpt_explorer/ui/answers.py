@@ -19,8 +19,9 @@ from ckpt_explorer.inference.truth import Truth
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import accuracy, notes, one_picture, plain, predict_run, session
+from ckpt_explorer.ui.choices import LabelsChoice
 from ckpt_explorer.ui.predict_run import PredictRun
-from ckpt_explorer.ui.session import LabelsChoice, Session
+from ckpt_explorer.ui.session import Session
 
 CARDS = 10
 FAILURES = 5

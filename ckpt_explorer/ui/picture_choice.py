@@ -18,8 +18,9 @@ from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, prepro
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import plain, session
+from ckpt_explorer.ui.choices import LabelsChoice, StepsChoice
 from ckpt_explorer.ui.operator import operator
-from ckpt_explorer.ui.session import LabelsChoice, Session, StepsChoice, controlled, widget_value
+from ckpt_explorer.ui.session import Session, controlled, widget_value
 from ckpt_explorer.ui.uploads import upload_field, upload_together
 
 EXAMPLE_PICTURES = (10, 360)

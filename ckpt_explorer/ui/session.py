@@ -26,6 +26,7 @@ from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.outlook import Outlook
 from ckpt_explorer.rules import RuleSet
 from ckpt_explorer.suggestion import Candidate, Suggestion, as_custom, identify
+from ckpt_explorer.ui.choices import LabelsChoice, LoadChoice, StepsChoice, TruthChoice
 from ckpt_explorer.ui.given import Given, Refusal
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.job import Job
@@ -78,49 +79,6 @@ class Editing:
     closed: int = 0
     refused: dict[int, str] = field(default_factory=dict)
     shown: str = ""
-
-
-@dataclass
-class LoadChoice:
-    """How to load: None for `strict` and `device` leaves it to the verdict and to the machine."""
-
-    strict: bool | None = None
-    device: str | None = None
-    dtype: str = "float32"
-
-
-@dataclass
-class StepsChoice:
-    """The preprocessing form as it was filled in, also where it can't be used as it is."""
-
-    preset: str
-    size: int
-    mean: str
-    std: str
-    bgr: bool
-
-
-@dataclass
-class LabelsChoice:
-    """Which class names: a known set, `file` or `pasted`, with the names that were read and the text as typed."""
-
-    source: str = "numbers"
-    names: tuple[str, ...] = ()
-    file_name: str = ""
-    pasted: str = ""
-    proposed: bool = False
-
-
-@dataclass
-class TruthChoice:
-    """Who says what the pictures really are: `folders`, `file`, `example` or `nobody`; empty leaves it to what there is.
-
-    `said` is what the file says, class by picture.
-    """
-
-    source: str = ""
-    said: dict[str, str] = field(default_factory=dict)
-    file_name: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ckpt_explorer.examples import DIGITS, WEIGHTS, example_images, facts
@@ -126,3 +127,29 @@ def test_other_precisions_and_layouts_give_the_same_answers(terminal: Terminal, 
         for one, two in zip(plain["predictions"], other["predictions"], strict=True)
     ]
     assert sum(same) >= 39
+
+
+@pytest.fixture
+def two_copies(tmp_path: Path) -> Path:
+    """The example beside a second copy whose last layer calls every zero a one, and the other way round."""
+    weights = torch.load(WEIGHTS, weights_only=True)
+    weights = weights.get("state_dict", weights)
+    swapped = dict(weights)
+    for key in ("fc.weight", "fc.bias"):
+        swapped[key] = weights[key][[1, 0, *range(2, 10)]]
+    file = tmp_path / "both.pth"
+    torch.save({"state_dict": weights, "state_dict_ema": swapped}, file)
+    return file
+
+
+def test_two_copies_of_the_network_are_asked_side_by_side(terminal: Terminal, two_copies: Path, by_digit: Path) -> None:
+    given = ("predict", two_copies, by_digit, *AS_TRAINED, "--labels", "digits", "--truth", "folders")
+    answer = terminal.json(*given, "--state-dict", "state_dict", "--against", "state_dict_ema")
+    against = answer["against"]
+    assert (against["state_dict"], against["verdict"]) == ("state_dict_ema", "complete")
+    zeros_and_ones = sum(row["pictures"] for row in answer["accuracy"]["per_class"] if row["label"] in ("zero", "one"))
+    assert len(against["differ"]) == zeros_and_ones and against["pictures"] == 40
+    assert against["right"] == [40, 40 - zeros_and_ones]
+    assert all({row["first"]["index"], row["second"]["index"]} == {0, 1} for row in against["differ"])
+    refused = terminal.run(*given, "--against", "nowhere")
+    assert refused.status == 2 and "no other copy of the network called 'nowhere'" in refused.err
