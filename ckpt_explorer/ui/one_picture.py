@@ -118,15 +118,13 @@ def _looked(here: Session, run: PredictRun, row: Prediction) -> None:
         plain.quiet(str(error))
         return
     said, shown = run.shown[key]
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    with left, st.container(key="where-it-looked"):
+    st.selectbox(
+        "Where it looked, at the stage",
+        found,
+        **controlled("stage", stage, lambda value: setattr(here, "stage", value)),
+    )
+    with st.container(key="where-it-looked"):
         st.image(shown, width=min(SMALL, max(shown.width, 160)))
-    with right:
-        st.selectbox(
-            "Where it looked, at",
-            found,
-            **controlled("stage", stage, lambda value: setattr(here, "stage", value)),
-        )
     plain.quiet(said)
 
 
