@@ -30,7 +30,7 @@ class Foreign(NamedTuple):
 FOREIGN: tuple[Foreign, ...] = (
     Foreign(
         "image-alt",
-        "stImageContainer",
+        "/media/",
         "st.image takes no alternative text, and a caption is Markdown, which no file name may reach; name and answer stand beside",
     ),
 )
