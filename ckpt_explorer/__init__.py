@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ckpt_explorer.alignment import Alignment, KeyPair, Status, Verdict, align
-    from ckpt_explorer.api import predict, predict_random
+    from ckpt_explorer.api import predict, predict_random, predict_stream, where_it_looked
     from ckpt_explorer.architectures import Architecture, architecture, own_class, reference_tree
     from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
     from ckpt_explorer.errors import CheckpointExplorerError
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alignment": ("Alignment", "KeyPair", "Status", "Verdict", "align"),
-    "api": ("predict", "predict_random"),
+    "api": ("predict", "predict_random", "predict_stream", "where_it_looked"),
     "architectures": ("Architecture", "architecture", "own_class", "reference_tree"),
     "checkpoint": ("Checkpoint", "StateDict", "TensorInfo"),
     "errors": ("CheckpointExplorerError",),
@@ -104,6 +104,7 @@ __all__ = [
     "parse_rule",
     "predict",
     "predict_random",
+    "predict_stream",
     "propose",
     "reference_tree",
     "rules_from_json",
@@ -111,6 +112,7 @@ __all__ = [
     "suggest_rules",
     "trust",
     "verify",
+    "where_it_looked",
     "write_state_dict",
 ]
 
