@@ -37,7 +37,10 @@ def _first(alignment: Alignment) -> str:
         return f"Nothing of {name} is filled: no key of the file, with these rules, is a key of the network."
     if alignment.strangers:
         kept = "" if alignment.unfilled else " although every key of the network is filled"
-        return f"This is another network than {name}{kept}: {named(alignment.strangers)} of the file lies inside it and has no place there."
+        lie = "lies inside it and has" if len(alignment.strangers) == 1 else "lie inside it and have"
+        return (
+            f"This is another network than {name}{kept}: {named(alignment.strangers)} of the file {lie} no place there."
+        )
     return f"{share.capitalize()} of {name} come from the file; {named(alignment.unfilled)} would be random inside the trunk, so no answer could be trusted."
 
 
