@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from itertools import product
+from typing import Literal, NamedTuple
 
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
@@ -25,6 +26,9 @@ from ckpt_explorer.suggestion.templates import generalise
 
 PROBES = 80
 """Keys on which a list is tried before it is applied to all."""
+Kind = Literal["by block", "counted", "by layer"]
+KINDS: tuple[Kind, ...] = ("by block", "counted", "by layer")
+"""Blocks and the layers in them apart; the whole names of layers, in which all convs are counted; or just whole names."""
 FEW_RULES = 5
 """A list that is as short as this is not compared with lists of another kind."""
 MOST_TRIED = 30
@@ -49,10 +53,10 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     step = max(len(pairs) // PROBES, 1)
     probes = dict(list(wanted.items())[::step])
     best = Induced(RuleSet(), -1)
-    for by_block, merge in ((True, True), (False, True), (True, False), (False, False)):
+    for merge, kind in product((True, False), KINDS):
         if not merge and best.produced == len(wanted):
             break
-        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, by_block, merge)}
+        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, kind, merge)}
         for rules in sorted(lists, key=_length):
             whole = best.produced == len(wanted)
             if len(rules) > MOST_RULES or (whole and _length(rules) >= _length(best.rules)):
@@ -163,17 +167,16 @@ def _front(key: str, depth: int) -> str | None:
     return ".".join(parts[:depth]) + "." if len(parts) > depth else None
 
 
-def _lists(forms: Sequence[Form], pairs: Sequence[Pair], by_block: bool, merge: bool) -> Iterator[list[Rule]]:
-    """Rule lists to try: every start, by block and layer or by whole layers, with the ends of keys held or not."""
+def _lists(forms: Sequence[Form], pairs: Sequence[Pair], kind: Kind, merge: bool) -> Iterator[list[Rule]]:
+    """Rule lists of one kind to try: every start, with the ends of keys held or not."""
     tables = _Tables(merge)
     for start in starts(forms, pairs):
         if any(len(rule.find) > MAX_PATTERN for rule in start):
             continue
         rest = renamed_forms(forms, start)
-        for given in (rest,) if by_block else (rest, counted_forms(rest)):
-            if not given:
-                continue
-            names = _names(given, by_block, tables)
+        given = counted_forms(rest) if kind == "counted" else rest
+        if given:
+            names = _names(given, kind == "by block", tables)
             for anchored, outward in ((False, False), (True, False), (False, True)):
                 if (anchored and not names.roots) or (outward and not names.layers):
                     continue

@@ -13,7 +13,7 @@ from ckpt_explorer.architectures import architecture
 from ckpt_explorer.export import write_state_dict
 from ckpt_explorer.proposal import propose
 from ckpt_explorer.reading import open_checkpoint
-from ckpt_explorer.rules import rules_from_json
+from ckpt_explorer.rules import RuleSet, parse_rule, rules_from_json
 from ckpt_explorer.suggestion import identify, suggest
 from tests.checkpoints import (
     add_prefix,
@@ -135,3 +135,17 @@ def test_another_number_of_input_channels_is_a_rule_that_says_its_arithmetic(
     assert [str(rule) for rule in alignment.rules][-1] == f"transform '^conv1.weight$' -> '{arithmetic}'"
     stem, own = alignment.tensor("conv1.weight"), weights["conv1.weight"]
     assert torch.allclose(stem, own.sum(1, keepdim=True) if ours == 3 else own.repeat(1, 3, 1, 1) / 3)
+
+
+def test_two_names_that_were_exchanged_are_exchanged_back_by_one_rule() -> None:
+    target = architecture("resnet18")
+    words = {"bn1": "bn2", "bn2": "bn1"}
+    tree = {}
+    for key, row in target.tree.items():
+        parts = key.split(".")
+        tree[".".join(words.get(part, part) for part in parts) if parts[0].startswith("layer") else key] = row
+    swapped = align(
+        described(tree), target, RuleSet((parse_rule("rename layer{n}.{i}.{bn1|bn2}. -> layer{n}.{i}.{bn2|bn1}."),))
+    )
+    assert {pair.checkpoint: pair.model for pair in swapped.pairs}["layer1.0.bn1.weight"] == "layer1.0.bn2.weight"
+    assert swapped.verdict is Verdict.COMPLETE
