@@ -1,0 +1,190 @@
+"""BatchNorm self-check: what arrives at each BatchNorm, against the mean and variance that training left there.
+
+Two readings of the same pictures. *As it answers*: the network as it is, in eval mode; a fault disturbs every layer
+behind it. *Alone*: each BatchNorm normalises with the statistics of these pictures, as in training, so that what a
+layer inherits is taken away and what is left is its own. Running statistics are averages of exactly these numbers
+(Ioffe and Szegedy 2015, section 3.1), so a sound layer agrees closely, whatever picture or normalisation comes in at
+the stem. The second reading finds the layer; the first says what it does to the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ckpt_explorer.evidence.two_seeds import shared_copy
+from ckpt_explorer.inference.forward import place_of, timed_forward
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """One BatchNorm: how far what arrives is from what it kept, averaged over its channels.
+
+    `mean_z` is the difference of means in the kept standard deviations, without sign; `log_variance_gap` the
+    difference of the variances' natural logarithms, without sign; `log_variance` the median of the same with its sign.
+    `slope` is of arriving means on kept ones, through 0, each channel weighted by its variance: 0.5 where a kernel was
+    halved; None where the kept means are so near 0 that there is no slope.
+    """
+
+    name: str
+    mean_z: float
+    log_variance_gap: float
+    log_variance: float
+    slope: float | None
+
+
+@dataclass
+class Arrivals:
+    """Streaming mean and variance of what arrives at one BatchNorm, in float64; `each` keeps one row a picture."""
+
+    name: str
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    eps: float
+    count: int = 0
+    mean: torch.Tensor | None = None
+    squares: torch.Tensor | None = None
+    each: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+
+    def take(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add a batch (N, C, ...); returns its own mean and biased variance (C,). Chan et al. 1979, parallel variance."""
+        import torch
+
+        dims = [0, *range(2, x.dim())]
+        variance, mean = torch.var_mean(x.float(), dims, correction=0)
+        number = x.numel() // x.shape[1]
+        here, squares = mean.cpu().double(), variance.cpu().double() * number
+        if self.mean is None or self.squares is None:
+            self.count, self.mean, self.squares = number, here, squares
+        else:
+            total = self.count + number
+            apart = here - self.mean
+            self.mean = self.mean + apart * (number / total)
+            self.squares = self.squares + squares + apart.square() * (self.count * number / total)
+            self.count = total
+        return mean, variance
+
+    def keep_each(self, x: torch.Tensor) -> None:
+        """Keep every picture's own mean and mean square (N, C), for judgements over pictures."""
+        flat = x.float().flatten(2) if x.dim() > 2 else x.float().unsqueeze(2)
+        self.each.append((flat.mean(2).cpu().double(), flat.square().mean(2).cpu().double()))
+
+    def figures(self) -> LayerFigures:
+        """What has arrived so far, against what was kept."""
+        assert self.mean is not None and self.squares is not None
+        return figures_of(self, self.mean, self.squares / self.count)
+
+
+def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> LayerFigures:
+    """The figures of one BatchNorm for arriving means and variances (C,)."""
+    import torch
+
+    kept_mean, kept_var = layer.running_mean, layer.running_var
+    z = (mean - kept_mean) / (kept_var + layer.eps).sqrt()
+    gap = torch.log((variance + layer.eps) / (kept_var + layer.eps))
+    weight = 1 / (kept_var + layer.eps)
+    strength = (kept_mean.square() * weight).sum()
+    near_zero = not float(strength) > 1e-4 * len(kept_mean)
+    slope = None if near_zero else float((mean * kept_mean * weight).sum() / strength)
+    return LayerFigures(layer.name, float(z.abs().mean()), float(gap.abs().mean()), float(gap.median()), slope)
+
+
+def batchnorms(module: nn.Module) -> dict[str, nn.Module]:
+    """The parts that normalise with statistics kept from training, by name: torch's BatchNorm, and frozen ones like it."""
+    from torch import nn
+
+    found = {}
+    for name, part in module.named_modules():
+        mean, variance = (part._buffers.get(leaf) for leaf in ("running_mean", "running_var"))
+        if mean is None or variance is None or isinstance(part, nn.modules.instancenorm._InstanceNorm):
+            continue
+        if mean.dim() == 1 and mean.shape == variance.shape:
+            found[name] = part
+    return found
+
+
+class EnoughSeen(BaseException):
+    """Ends a forward once the layers that were asked for have been passed; no `except Exception` on the way stops it."""
+
+
+@contextmanager
+def watched(module: nn.Module, *, alone: bool = False, first: int | None = None, each: bool = False) -> Iterator[dict[str, Arrivals]]:
+    """In here, every forward of `module` adds to the arrivals, by name and in the order of execution.
+
+    `alone` lets each BatchNorm normalise with the batch's own statistics. With `first`, a forward ends with EnoughSeen
+    once so many BatchNorms were passed. `each` keeps one row a picture.
+    """
+    seen: dict[str, Arrivals] = {}
+    handles = []
+    kept: dict[str, tuple[Any, Any]] = {}
+
+    def before(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def look(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+            x = inputs[0]
+            if name not in seen:
+                means, variances = (getattr(part, leaf).detach().cpu().double() for leaf in ("running_mean", "running_var"))
+                seen[name] = Arrivals(name, means, variances, float(getattr(part, "eps", 1e-5)))
+            mean, variance = seen[name].take(x)
+            if each:
+                seen[name].keep_each(x)
+            if first is not None and len(seen) >= first:
+                raise EnoughSeen
+            if alone:
+                old = part.running_mean, part.running_var
+                kept[name] = old
+                part._buffers["running_mean"] = mean.to(old[0].dtype)
+                part._buffers["running_var"] = variance.to(old[1].dtype)
+
+        return look
+
+    def after(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def restore(part: nn.Module, _inputs: Any, _output: Any) -> None:
+            part._buffers["running_mean"], part._buffers["running_var"] = kept.pop(name)
+
+        return restore
+
+    parts = batchnorms(module)
+    for name, part in parts.items():
+        handles.append(part.register_forward_pre_hook(before(name)))
+        if alone:
+            handles.append(part.register_forward_hook(after(name)))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+        for name, old in kept.items():  # a forward that failed between the two
+            parts[name]._buffers["running_mean"], parts[name]._buffers["running_var"] = old
+
+
+def arrivals(
+    module: nn.Module,
+    batches: Iterable[torch.Tensor],
+    *,
+    alone: bool = False,
+    first: int | None = None,
+    each: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Arrivals, ...]:
+    """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
+
+    Raises:
+        InferenceError: the network failed.
+    """
+    place = place_of(module)
+    twin = shared_copy(module)
+    done = 0
+    with watched(twin, alone=alone, first=first, each=each) as seen:
+        for x in batches:
+            with suppress(EnoughSeen):
+                timed_forward(twin, x.to(place.device, place.dtype))
+            done += len(x)
+            if progress:
+                progress(done)
+    return tuple(seen.values())
