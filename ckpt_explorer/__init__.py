@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ckpt_explorer.alignment import Alignment, KeyPair, Status, Verdict, align
-    from ckpt_explorer.api import predict, predict_random, predict_stream, where_it_looked
+    from ckpt_explorer.api import fitting_preprocessing, predict, predict_random, predict_stream, where_it_looked
     from ckpt_explorer.architectures import Architecture, architecture, own_class, reference_tree
     from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
     from ckpt_explorer.errors import CheckpointExplorerError
-    from ckpt_explorer.evidence import check_values, trust
+    from ckpt_explorer.evidence import Verification, check_health, check_values, check_wiring, trust, two_seeds, verify
     from ckpt_explorer.export import write_state_dict
-    from ckpt_explorer.integrity import Integrity, verify
+    from ckpt_explorer.integrity import Integrity, check_integrity
     from ckpt_explorer.loading import LoadedModel, LoadReport, available_devices, load
     from ckpt_explorer.outlook import Outlook, outlook_for, outlooks
     from ckpt_explorer.proposal import Proposal, propose
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alignment": ("Alignment", "KeyPair", "Status", "Verdict", "align"),
-    "api": ("predict", "predict_random", "predict_stream", "where_it_looked"),
+    "api": ("fitting_preprocessing", "predict", "predict_random", "predict_stream", "where_it_looked"),
     "architectures": ("Architecture", "architecture", "own_class", "reference_tree"),
     "checkpoint": ("Checkpoint", "StateDict", "TensorInfo"),
     "errors": ("CheckpointExplorerError",),
-    "evidence": ("check_values", "trust"),
+    "evidence": ("Verification", "check_health", "check_values", "check_wiring", "trust", "two_seeds", "verify"),
     "export": ("write_state_dict",),
-    "integrity": ("Integrity", "verify"),
+    "integrity": ("Integrity", "check_integrity"),
     "loading": ("LoadReport", "LoadedModel", "available_devices", "load"),
     "outlook": ("Outlook", "outlook_for", "outlooks"),
     "proposal": ("Proposal", "propose"),
@@ -89,11 +89,16 @@ __all__ = [
     "Status",
     "TensorInfo",
     "Verdict",
+    "Verification",
     "align",
     "architecture",
     "available_devices",
     "candidates_for",
+    "check_health",
+    "check_integrity",
     "check_values",
+    "check_wiring",
+    "fitting_preprocessing",
     "identify",
     "load",
     "offers_for_pair",
@@ -111,6 +116,7 @@ __all__ = [
     "suggest",
     "suggest_rules",
     "trust",
+    "two_seeds",
     "verify",
     "where_it_looked",
     "write_state_dict",

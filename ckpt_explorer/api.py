@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ckpt_explorer.errors import InferenceError
 from ckpt_explorer.inference.batches import AnsweredBatch, predict_batches
@@ -25,6 +25,8 @@ from ckpt_explorer.loading import LoadedModel
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
+
 DEFAULT_SIZE = 224
 
 
@@ -42,11 +44,31 @@ def usual_preprocessing(loaded: LoadedModel) -> Preprocessing:
     return default_preprocessing(loaded.architecture.input_size or DEFAULT_SIZE, input_channels(loaded))
 
 
+def fitting_preprocessing(
+    loaded: LoadedModel,
+    images: Sequence[str | os.PathLike[str] | NamedImage],
+    usual: Preprocessing | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FoundPreprocessing | None:
+    """The preprocessing that fits what the network's first layers were trained on, judged by these pictures.
+
+    `usual` gives size and cut, by default the network's own. None where there are no BatchNorm statistics to judge by.
+
+    Raises:
+        InferenceError: no picture can be read, or the network fails on them.
+        PreprocessingError: the network takes neither 1 nor 3 channels.
+    """
+    from ckpt_explorer.evidence.fitting_preprocessing import find_preprocessing
+
+    steps = usual or usual_preprocessing(loaded)
+    return find_preprocessing(loaded.module, as_named(images), steps, input_channels(loaded), progress=progress)
+
+
 def predict(
     loaded: LoadedModel,
     images: Sequence[str | os.PathLike[str] | NamedImage],
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Literal["auto"] | None = None,
     labels: Sequence[str] | None = None,
     top: int = 5,
     batch_size: int = 32,
@@ -54,6 +76,7 @@ def predict(
 ) -> list[Prediction | FailedImage]:
     """What the network says to each image, in their order; a wrong image becomes a FailedImage and stops no other.
 
+    `preprocessing="auto"` takes the one that fits what the network was trained on, as far as these images show it.
     A path may also be a folder or a zip archive, which stands for all pictures in it. Without `labels`, ImageNet's
     names stand for 1000 classes, and none for other counts.
 
@@ -76,7 +99,7 @@ def predict_stream(
     loaded: LoadedModel,
     images: Sequence[str | os.PathLike[str] | NamedImage],
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Literal["auto"] | None = None,
     labels: Sequence[str] | None = None,
     top: int = 5,
     pace: Pace | None = None,
@@ -102,9 +125,13 @@ def predict_stream(
         raise InferenceError(
             "The network has no last layer whose input could be its features: load one that has a head."
         )
+    images = as_named(images)
+    if preprocessing == "auto":
+        fitting = fitting_preprocessing(loaded, images)
+        preprocessing = fitting.chosen.steps if fitting else None
     return predict_batches(
         loaded.module,
-        as_named(images),
+        images,
         preprocessing or usual_preprocessing(loaded),
         channels=input_channels(loaded),
         labels=labels,
@@ -120,7 +147,7 @@ def where_it_looked(
     loaded: LoadedModel,
     image: NamedImage,
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Literal["auto"] | None = None,
     class_index: int | None = None,
     stage: str | None = None,
 ) -> tuple[HeatMap, Image]:

@@ -124,7 +124,7 @@ class Integrity:
         }
 
 
-def verify(checkpoint: Checkpoint, progress: Progress | None = None) -> Integrity:
+def check_integrity(checkpoint: Checkpoint, progress: Progress | None = None) -> Integrity:
     """Look at every byte of the checkpoint's files: hash them, check every record, look for holes in every tensor.
 
     Reads each file once more than it has records; of a remote one, all of it is fetched.

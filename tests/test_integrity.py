@@ -1,4 +1,4 @@
-"""verify(): every byte is looked at, and what is wrong is named by key."""
+"""check_integrity(): every byte is looked at, and what is wrong is named by key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 
 from ckpt_explorer.cli import main
-from ckpt_explorer.integrity import verify
+from ckpt_explorer.integrity import check_integrity
 from ckpt_explorer.reading import open_checkpoint
 from tests.reading.archives import zipped
 from tests.reading.pickles import saved
@@ -22,7 +22,7 @@ WEIGHTS = {"conv.weight": torch.randn(64, 32, 3, 3, generator=torch.Generator().
 def test_a_whole_file_has_all_its_checksums_and_the_hash_of_its_name() -> None:
     data = saved(WEIGHTS)
     digest = hashlib.sha256(data).hexdigest()
-    found = verify(open_checkpoint(data, f"net-{digest[:8]}.pth"))
+    found = check_integrity(open_checkpoint(data, f"net-{digest[:8]}.pth"))
     assert (found.sha256, found.name_agrees, found.is_whole) == (digest, True, True)
     assert found.damaged == () and found.zero_blocks == () and found.repeated_blocks == ()
     assert found.says.startswith("all ") and "the hash in the name is the file's" in found.says
@@ -33,7 +33,7 @@ def test_one_flipped_bit_is_found_and_its_tensor_named() -> None:
     at = bytes(data).index(WEIGHTS["conv.weight"].numpy().tobytes())
     data[at + 5] ^= 4
     checkpoint = open_checkpoint(bytes(data), "net-00000000.pth")
-    found = verify(checkpoint)
+    found = check_integrity(checkpoint)
     assert [row.keys for row in found.damaged] == [("conv.weight",)]
     assert (found.is_whole, found.name_agrees) == (False, False)
     assert [row.id for row in found.diagnoses("net-00000000.pth")] == ["F6", "F6"]
@@ -46,13 +46,13 @@ def test_a_checksum_of_zero_was_not_computed() -> None:
         data = saved(WEIGHTS)
     finally:
         torch.serialization.set_crc32_options(True)
-    found = verify(open_checkpoint(data))
+    found = check_integrity(open_checkpoint(data))
     assert found.is_whole
     assert found.not_computed >= 2
 
 
 def test_a_format_without_checksums_says_so() -> None:
-    found = verify(open_checkpoint(save(WEIGHTS), "a.safetensors"))
+    found = check_integrity(open_checkpoint(save(WEIGHTS), "a.safetensors"))
     assert (found.checked, found.is_whole) == (0, True)
     assert "stores no checksums" in found.says
 
@@ -61,7 +61,7 @@ def test_holes_of_a_download_are_named_by_key() -> None:
     holes = WEIGHTS["conv.weight"].clone().flatten()
     holes[2048:4096] = 0
     holes[8192:9216] = holes[7168:8192]
-    found = verify(open_checkpoint(save({"conv.weight": holes.reshape(64, 32, 3, 3)}), "a.safetensors"))
+    found = check_integrity(open_checkpoint(save({"conv.weight": holes.reshape(64, 32, 3, 3)}), "a.safetensors"))
     assert found.zero_blocks == (("conv.weight", 2),)
     assert found.repeated_blocks == (("conv.weight", 1),)
     assert [row.id for row in found.diagnoses("a")] == ["F7", "F7"]
@@ -74,7 +74,7 @@ def test_parts_are_all_looked_at_and_progress_ends_at_the_end() -> None:
         for name, data in files.items()
     }
     told: list[tuple[int, int]] = []
-    found = verify(open_checkpoint(files, "upload"), lambda done, total: told.append((done, total)))
+    found = check_integrity(open_checkpoint(files, "upload"), lambda done, total: told.append((done, total)))
     assert found.sha256 is None
     assert found.checked > 10
     assert told
@@ -84,7 +84,7 @@ def test_a_member_of_an_archive_is_checked_too() -> None:
     data = bytearray(zipped({"model.pth": saved(WEIGHTS)}))
     at = bytes(data).index(WEIGHTS["conv.weight"].numpy().tobytes())
     data[at] ^= 1
-    assert not verify(open_checkpoint(bytes(data), "a.zip")).is_whole
+    assert not check_integrity(open_checkpoint(bytes(data), "a.zip")).is_whole
 
 
 def test_abandoned_verification_ends_with_what_was_raised_in_progress() -> None:
@@ -95,7 +95,7 @@ def test_abandoned_verification_ends_with_what_was_raised_in_progress() -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        verify(open_checkpoint(saved({"a": torch.ones(100)})), stop)
+        check_integrity(open_checkpoint(saved({"a": torch.ones(100)})), stop)
 
 
 def test_the_command_line_exits_with_one_when_a_byte_is_wrong(

@@ -72,6 +72,14 @@ def _predict(command: argparse.ArgumentParser) -> None:
     command.add_argument("--channels-last", action="store_true", help="give pictures as (N, H, W, C) in memory")
 
 
+def _verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="pictures of the kind it was trained on, folders, or zip archives"
+    )
+    _target(command)
+    _inference(command)
+
+
 def _export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--as",
@@ -146,7 +154,11 @@ def _inference(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strict", action="store_true", help="refuse anything missing, unexpected or of another shape"
     )
-    command.add_argument("--preprocess", metavar="NAME", help="imagenet, cifar10, inception, caffe, none, ...")
+    command.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="imagenet, cifar10, inception, caffe, none, ..., or auto: the one that fits what the network was trained on",
+    )
     command.add_argument("--size", type=int, metavar="N", help="side of the square input in pixels")
     command.add_argument("--resize", type=int, metavar="N", help="shorter side before the centre is cut, in pixels")
     command.add_argument("--mean", metavar="R,G,B", help="of values 0 to 1")
@@ -159,5 +171,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "align": ("line the keys up against a network", _target),
     "convert": ("write a flat state dict under the network's own keys", _convert),
     "export": ("the rules as a script, as JSON or as revise_keys, on standard output", _export),
+    "verify": ("is it loaded right? the evidence, and what is doubted; exit 1 when anything is", _verify),
     "predict": ("classify pictures; without a picture, check the output's shape", _predict),
 }

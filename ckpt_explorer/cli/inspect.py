@@ -9,7 +9,7 @@ from typing import Any
 from ckpt_explorer.checkpoint import Checkpoint, Entry, StateDict
 from ckpt_explorer.cli.journey import opened
 from ckpt_explorer.cli.output import write_heading, write_json, write_line, write_table
-from ckpt_explorer.integrity import Integrity, verify
+from ckpt_explorer.integrity import Integrity, check_integrity
 from ckpt_explorer.outlook import outlooks
 from ckpt_explorer.suggestion import Candidate, identify
 from ckpt_explorer.text import bytes_as_text, plural, shape_as_text
@@ -21,7 +21,7 @@ def run(arguments: Namespace) -> int:
     """Carry out `inspect`; returns the exit status."""
     checkpoint = opened(arguments)
     candidates = identify(checkpoint.state_dict)
-    integrity = verify(checkpoint, _progress) if arguments.verify else None
+    integrity = check_integrity(checkpoint, _progress) if arguments.verify else None
     found = [row for _, row in outlooks(checkpoint)] if arguments.outlook else []
     if arguments.json:
         looked = {"outlooks": [row.as_json() for row in found]} if arguments.outlook else {}

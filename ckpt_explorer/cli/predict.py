@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from ckpt_explorer.alignment import Verdict
-from ckpt_explorer.api import input_channels, predict_random, usual_preprocessing
+from ckpt_explorer.api import fitting_preprocessing, input_channels, predict_random, usual_preprocessing
 from ckpt_explorer.cli.align import exit_status
 from ckpt_explorer.cli.answering import answer_images
 from ckpt_explorer.cli.journey import proposed
 from ckpt_explorer.cli.output import write_json, write_line
 from ckpt_explorer.errors import LabelsError
 from ckpt_explorer.evidence import Trust, check_values, trust
+from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
 from ckpt_explorer.inference.against import other_copy
-from ckpt_explorer.inference.collection import collect
+from ckpt_explorer.inference.collection import Collection, collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
 from ckpt_explorer.inference.prediction import check_counts
 from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
+
+AUTO = "auto"
+"""The name that leaves the preprocessing to the pictures."""
 
 
 def run(arguments: Namespace) -> int:
@@ -33,12 +37,13 @@ def run(arguments: Namespace) -> int:
     names = given_labels(arguments.labels, loaded)
     check_counts(arguments.top, arguments.batch_size)
     collection = collect(arguments.images) if arguments.images else None
-    steps = given_preprocessing(arguments, loaded)
+    steps, fitting = prepared_by(arguments, loaded, collection)
+    found = {"auto": fitting.as_json(fitting.chosen.name)} if fitting else {}
     answer: dict[str, Any] = {
         "architecture": loaded.architecture.as_json(),
         "verdict": str(proposal.alignment.verdict),
         "device": loaded.device,
-        "preprocess": steps.as_json(),
+        "preprocess": {**steps.as_json(), **found},
         "evidence": {**judged.as_json(), "values": check_values(loaded).as_json()},
         "load": loaded.report.as_json(),
         "predictions": [],
@@ -59,8 +64,29 @@ def run(arguments: Namespace) -> int:
         if collection is None:
             write_line(check.says)
         else:
+            if fitting is not None:
+                write_line(fitting.says)
             answered.write(steps, arguments.top)
     return max(exit_status(proposal), int(judged.level != "answers"), int(failed > 0))
+
+
+def prepared_by(
+    arguments: Namespace, loaded: LoadedModel, collection: Collection | None
+) -> tuple[Preprocessing, FoundPreprocessing | None]:
+    """The preprocessing of the arguments, and what was found where they say `auto` and there are pictures to find it by."""
+    if arguments.preprocess != AUTO:
+        return given_preprocessing(arguments, loaded), None
+    usual = given_preprocessing(Namespace(**{**vars(arguments), "preprocess": None}), loaded)
+    found = fitting_preprocessing(loaded, collection.images, usual) if collection else None
+    return (found.chosen.steps, found) if found else (usual, None)
+
+
+def chosen_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocessing | None:
+    """The preprocessing that the arguments name; None where they leave it to the pictures."""
+    said = (arguments.preprocess, arguments.size, arguments.resize, arguments.bgr, arguments.mean, arguments.std)
+    if arguments.preprocess == AUTO or all(value is None for value in said):
+        return None
+    return given_preprocessing(arguments, loaded)
 
 
 def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocessing:

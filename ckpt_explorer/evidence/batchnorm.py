@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.two_seeds import shared_copy
@@ -20,6 +20,11 @@ from ckpt_explorer.inference.forward import place_of, timed_forward
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+AT_ONCE = 64
+AT_ONCE_VALUES = 64 * 3 * 158**2
+"""64 pictures of up to 158 px, or 32 of 224."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class LayerFigures:
 
 @dataclass
 class Arrivals:
-    """Streaming mean and variance of what arrives at one BatchNorm, in float64; `each` keeps one row a picture."""
+    """Streaming mean and variance of what arrives at one BatchNorm, in float64."""
 
     name: str
     running_mean: torch.Tensor
@@ -50,7 +55,6 @@ class Arrivals:
     count: int = 0
     mean: torch.Tensor | None = None
     squares: torch.Tensor | None = None
-    each: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
 
     def take(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add a batch (N, C, ...); returns its own mean and biased variance (C,). Chan et al. 1979, parallel variance."""
@@ -69,11 +73,6 @@ class Arrivals:
             self.squares = self.squares + squares + apart.square() * (self.count * number / total)
             self.count = total
         return mean, variance
-
-    def keep_each(self, x: torch.Tensor) -> None:
-        """Keep every picture's own mean and mean square (N, C), for judgements over pictures."""
-        flat = x.float().flatten(2) if x.dim() > 2 else x.float().unsqueeze(2)
-        self.each.append((flat.mean(2).cpu().double(), flat.square().mean(2).cpu().double()))
 
     def figures(self) -> LayerFigures:
         """What has arrived so far, against what was kept."""
@@ -95,6 +94,11 @@ def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> L
     return LayerFigures(layer.name, float(z.abs().mean()), float(gap.abs().mean()), float(gap.median()), slope)
 
 
+def pictures_at_once(values: int) -> int:
+    """How many pictures of `values` input numbers go into a batch that is read alone, all of which has to be in memory."""
+    return max(4, min(AT_ONCE, AT_ONCE_VALUES // max(values, 1)))
+
+
 def batchnorms(module: nn.Module) -> dict[str, nn.Module]:
     """The parts that normalise with statistics kept from training, by name: torch's BatchNorm, and frozen ones like it."""
     from torch import nn
@@ -114,11 +118,11 @@ class EnoughSeen(BaseException):
 
 
 @contextmanager
-def watched(module: nn.Module, *, alone: bool = False, first: int | None = None, each: bool = False) -> Iterator[dict[str, Arrivals]]:
+def watched(module: nn.Module, *, alone: bool = False, first: int | None = None) -> Iterator[dict[str, Arrivals]]:
     """In here, every forward of `module` adds to the arrivals, by name and in the order of execution.
 
     `alone` lets each BatchNorm normalise with the batch's own statistics. With `first`, a forward ends with EnoughSeen
-    once so many BatchNorms were passed. `each` keeps one row a picture.
+    once so many BatchNorms were passed.
     """
     seen: dict[str, Arrivals] = {}
     handles = []
@@ -128,15 +132,16 @@ def watched(module: nn.Module, *, alone: bool = False, first: int | None = None,
         def look(part: nn.Module, inputs: tuple[Any, ...]) -> None:
             x = inputs[0]
             if name not in seen:
-                means, variances = (getattr(part, leaf).detach().cpu().double() for leaf in ("running_mean", "running_var"))
+                means, variances = (
+                    getattr(part, leaf).detach().cpu().double() for leaf in ("running_mean", "running_var")
+                )
                 seen[name] = Arrivals(name, means, variances, float(getattr(part, "eps", 1e-5)))
             mean, variance = seen[name].take(x)
-            if each:
-                seen[name].keep_each(x)
             if first is not None and len(seen) >= first:
                 raise EnoughSeen
             if alone:
-                old = part.running_mean, part.running_var
+                old = part._buffers["running_mean"], part._buffers["running_var"]
+                assert old[0] is not None and old[1] is not None
                 kept[name] = old
                 part._buffers["running_mean"] = mean.to(old[0].dtype)
                 part._buffers["running_var"] = variance.to(old[1].dtype)
@@ -169,7 +174,6 @@ def arrivals(
     *,
     alone: bool = False,
     first: int | None = None,
-    each: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Arrivals, ...]:
     """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
@@ -180,7 +184,7 @@ def arrivals(
     place = place_of(module)
     twin = shared_copy(module)
     done = 0
-    with watched(twin, alone=alone, first=first, each=each) as seen:
+    with watched(twin, alone=alone, first=first) as seen:
         for x in batches:
             with suppress(EnoughSeen):
                 timed_forward(twin, x.to(place.device, place.dtype))

@@ -92,7 +92,9 @@ def _findings(key: str, tensor: torch.Tensor, role: Role) -> Iterator[HealthRow]
         yield HealthRow(key, "negative variance", f"{wrong:,} of {plural(count, 'channel')}, down to {low:.3g}")
     largest = float(values.abs().max())
     if largest > ABSURD[role]:
-        yield HealthRow(key, "absurd magnitude", f"the largest value is {largest:.3g}: no trained tensor of its kind is so large")
+        yield HealthRow(
+            key, "absurd magnitude", f"the largest value is {largest:.3g}: no trained tensor of its kind is so large"
+        )
     if count > 1 and not largest and role in ("kernel", "variance"):
         what = "the layer gives nothing on" if role == "kernel" else "a layer whose inputs never varied was never fed"
         yield HealthRow(key, "all zero", f"all {plural(count, 'value')}: {what}")
@@ -101,7 +103,9 @@ def _findings(key: str, tensor: torch.Tensor, role: Role) -> Iterator[HealthRow]
     if role == "kernel" and (dead := int((values.flatten(1).abs().amax(1) == 0).sum())):
         mostly = dead * 2 > values.shape[0]
         said = "more than half: it was pruned or overwritten" if mostly else "pruned or dead, as honest files have some"
-        yield HealthRow(key, "dead channels", f"{dead:,} of {plural(values.shape[0], 'channel')} are zero: {said}", mostly)
+        yield HealthRow(
+            key, "dead channels", f"{dead:,} of {plural(values.shape[0], 'channel')} are zero: {said}", mostly
+        )
     if role == "variance" and (tiny := int((values < TINY_VARIANCE).sum())):
         mostly = tiny * 2 > count
         yield HealthRow(

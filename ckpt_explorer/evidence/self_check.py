@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.evidence.batchnorm import LayerFigures, arrivals
+from ckpt_explorer.evidence.batchnorm import LayerFigures, arrivals, pictures_at_once
 from ckpt_explorer.text import plural
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ BLIND = (
     "It can't see the last layer, which no BatchNorm follows, two blocks of one stage in each other's place, "
     "the order of the classes, and hardly red and blue exchanged."
 )
-
-AT_ONCE_VALUES = 64 * 3 * 158**2
-"""Input numbers in the batch that is read layer by layer: all of it has to be in memory, 64 pictures of 158 px or 32 of 224."""
-AT_ONCE = 64
 
 Z_LIMIT, Z_LEVELS, Z_SAMPLING = 0.12, 4.0, 0.1
 """Mean |z| of one layer alone: the least limit, the multiple of the network's median, and what is added over sqrt(pictures)."""
@@ -119,7 +115,9 @@ class BatchNormCheck:
 
 
 def self_check(
-    module: nn.Module, batches: Callable[[], Sequence[torch.Tensor] | Any], progress: Callable[[int], None] | None = None
+    module: nn.Module,
+    batches: Callable[[], Sequence[torch.Tensor] | Any],
+    progress: Callable[[int], None] | None = None,
 ) -> BatchNormCheck | None:
     """Run prepared pictures, batch by batch, and judge each BatchNorm; None for a network without running statistics.
 
@@ -129,13 +127,20 @@ def self_check(
     Raises:
         InferenceError: the network failed.
     """
-    as_it_answers = arrivals(module, batches(), progress=progress)
+    pictures = 0
+
+    def count(done: int) -> None:
+        nonlocal pictures
+        pictures = done
+        if progress:
+            progress(done)
+
+    as_it_answers = arrivals(module, batches(), progress=count)
     if not as_it_answers:
         return None
     sample = _sample(batches())
     alone = {row.name: row.figures() for row in arrivals(module, [sample], alone=True)}
-    pictures = int(sample.shape[0])
-    judged = _judged([alone[row.name] for row in as_it_answers], pictures)
+    judged = _judged([alone[row.name] for row in as_it_answers], len(sample))
     rows = zip(as_it_answers, judged, strict=True)
     layers = tuple(
         CheckedLayer(row.name, figures.mean_z, figures.log_variance_gap, alone[row.name], doubt)
@@ -156,14 +161,10 @@ def _sample(batches: Any) -> torch.Tensor:
         for picture in batch:
             if number % step == 0:
                 kept.append(picture)
-                if len(kept) > _room(picture):
+                if len(kept) > pictures_at_once(picture.numel()):
                     kept, step = kept[::2], step * 2
             number += 1
     return torch.stack(kept)
-
-
-def _room(picture: torch.Tensor) -> int:
-    return max(4, min(AT_ONCE, AT_ONCE_VALUES // max(picture.numel(), 1)))
 
 
 def _judged(layers: Sequence[LayerFigures], pictures: int) -> list[str]:

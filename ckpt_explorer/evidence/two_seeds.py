@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.inference.class_scores import main_tensor
 from ckpt_explorer.inference.forward import place_of, timed_forward
-from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.key_pair import is_counter, named
+from ckpt_explorer.loading import LoadedModel
 
 if TYPE_CHECKING:
     import torch

@@ -95,6 +95,11 @@ PRESETS: dict[str, Preset] = {
             Preprocessing("cifar100", 32, 32, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
         ),
         Preset(
+            "CIFAR-10, deviations of single pictures",
+            "kuangliu/pytorch-cifar: the same mean, and 0.2023, 0.1994, 0.2010, the mean of each picture's own deviation",
+            Preprocessing("cifar10_2023", 32, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+        ),
+        Preset(
             "Inception style: -1..1",
             "tf.keras.applications imagenet_utils.preprocess_input, mode 'tf'; timm IMAGENET_INCEPTION_MEAN and _STD",
             Preprocessing("inception", 224, 256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -108,6 +113,16 @@ PRESETS: dict[str, Preset] = {
             "None: only 0..1",
             "torchvision transforms.ToTensor() alone",
             Preprocessing("none", 224, 256, (0.0,), (1.0,)),
+        ),
+        Preset(
+            "None: the bytes 0..255",
+            "torchvision transforms.PILToTensor() alone, or OpenCV's picture as it is",
+            Preprocessing("bytes", 224, 256, (0.0,), (1.0,), scale=1.0),
+        ),
+        Preset(
+            "MNIST",
+            "mean and standard deviation of its 60,000 training pictures, as in pytorch/examples, mnist/main.py",
+            Preprocessing("mnist", 32, 32, (0.1307,), (0.3081,)),
         ),
         Preset(
             "Digits (the built-in example)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.integrity import Integrity, verify
+from ckpt_explorer.integrity import Integrity, check_integrity
 from ckpt_explorer.text import bytes_as_text
 from ckpt_explorer.ui import notes, plain, session
 from ckpt_explorer.ui.job import Job
@@ -27,7 +27,7 @@ def _begin() -> None:
     checkpoint = here.checkpoint
     if checkpoint is None:
         return
-    here.verifying = Job(lambda progress: verify(checkpoint, progress))
+    here.verifying = Job(lambda progress: check_integrity(checkpoint, progress))
     if here.verifying.ends_soon(AT_ONCE, AT_ONCE):
         _settle(here, here.verifying)
 

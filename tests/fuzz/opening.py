@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.integrity import verify
+from ckpt_explorer.integrity import check_integrity
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.suggestion import identify
 from tests.fuzz.corpus import Files
@@ -77,7 +77,7 @@ def _looked_at(files: Files, name: str, salvage: bool) -> bool:
         _check_sentence(f"{said.says}.")
     _tensors(checkpoint)
     with contextlib.suppress(CheckpointExplorerError):
-        verify(checkpoint)
+        check_integrity(checkpoint)
     identify(checkpoint.state_dict)
     checkpoint.close()
     return True

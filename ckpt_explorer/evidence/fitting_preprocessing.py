@@ -1,0 +1,249 @@
+"""Which preparation was the network trained with? The BatchNorm self-check of its first layers, on one's own pictures.
+
+A preparation that is wrong shows in the first layers, before anything else can disturb them, so no more than those are
+run. Numbers that are nearly right can't be told apart: training cropped and padded its pictures, which moves the
+statistics about as much as another data set's deviations do. So the near ones are one group, of which the most usual is
+taken; and the order of colours is a question of its own, asked of the same numbers in both orders, where all else
+cancels.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ckpt_explorer.errors import ImageError, InferenceError
+from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals, pictures_at_once
+from ckpt_explorer.inference.images import as_input, open_image
+from ckpt_explorer.inference.prediction import NamedImage
+from ckpt_explorer.inference.preprocessing import Preprocessing
+from ckpt_explorer.inference.preprocessing_candidates import (
+    PreparationCandidate,
+    candidates_for,
+    numbers,
+    plain_steps,
+)
+from ckpt_explorer.text import plural
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FIRST_LAYERS = 4
+"""BatchNorms that decide: the stem's, and those of the first block or two."""
+ROUGHLY, CLOSELY = 8, 32
+"""Pictures for all candidates, and for those that are near; the order of colours is asked of up to 64."""
+NEAR_TIMES, NEAR_PLUS = 2.0, 0.1
+"""The distance from which a candidate is out: twice that of the best, or 0.1 deviations more. A random crop with padding
+moves the statistics of a right one by as much (0.1 to 0.28 on published CIFAR networks)."""
+WORTH_A_LOOK = 3.0
+"""Times the best distance: what is run a second time with more pictures."""
+SURE = 2.0
+"""Student's t over the layers from which an order of colours is the better one: chance gives as much in one of 20."""
+FEWEST_WITNESSES = 6
+FARTHEST = 1e9
+
+
+@dataclass(frozen=True)
+class RankedPreparation:
+    """A candidate and its figures, averaged over the first layers; `distance` is mean |z| plus the error of the deviation's logarithm."""
+
+    name: str
+    steps: Preprocessing
+    mean_z: float
+    log_variance_gap: float
+    family: str = ""
+
+    @property
+    def distance(self) -> float:
+        """How far off, in standard deviations: of the mean, plus half the log-variance gap."""
+        return self.mean_z + self.log_variance_gap / 2
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"name", "mean_z", "log_variance_gap"}`."""
+        return {"name": self.name, "mean_z": self.mean_z, "log_variance_gap": self.log_variance_gap}
+
+
+@dataclass(frozen=True)
+class FoundPreprocessing:
+    """All candidates, the nearest first; `group` are the names that can't be told apart, `chosen` the most usual of them.
+
+    `order` says whether the pictures decide between RGB and BGR: "" where it is settled or there is nothing to settle.
+    `gap` is how much farther the next one is than the best of the group; None where none is left.
+    """
+
+    ranking: tuple[RankedPreparation, ...]
+    group: tuple[str, ...]
+    chosen: RankedPreparation
+    pictures: int
+    order: str = ""
+
+    @property
+    def out(self) -> RankedPreparation | None:
+        """The nearest candidate outside the group."""
+        return next((row for row in self.ranking if row.name not in self.group), None)
+
+    @property
+    def says(self) -> str:
+        """The finding, in one or two sentences."""
+        others = [name for name in self.group if name != self.chosen.name]
+        tie = (
+            f" {', '.join(others)} can't be told apart from it by these pictures; the most usual is taken."
+            if others
+            else ""
+        )
+        gap = (
+            f" The next, {self.out.name}, is {self.out.distance:.2f} off, against {self.chosen.distance:.2f}."
+            if self.out
+            else ""
+        )
+        order = f" {self.order}" if self.order else ""
+        return f"Preprocessing {self.chosen.name} fits what the first layers were trained on.{tie}{gap}{order}"
+
+    def row(self, name: str) -> RankedPreparation | None:
+        """The candidate of this name."""
+        return next((row for row in self.ranking if row.name == name), None)
+
+    def name_of(self, steps: Preprocessing) -> str:
+        """The name that the ranking has for these numbers."""
+        return next((row.name for row in self.ranking if _same_numbers(row.steps, steps)), steps.name)
+
+    def as_json(self, used: str) -> dict[str, Any]:
+        """`{"used", "ranking"}`, and the group that can't be told apart."""
+        return {
+            "used": used,
+            "ranking": [row.as_json() for row in self.ranking],
+            "group": list(self.group),
+            "says": self.says,
+        }
+
+
+def find_preprocessing(
+    module: nn.Module,
+    images: Sequence[NamedImage],
+    usual: Preprocessing,
+    channels: int,
+    *,
+    given: Preprocessing | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FoundPreprocessing | None:
+    """Rank the usual preparations, and `given` among them, by what reaches the first BatchNorms of `module`.
+
+    `usual` says size and cut. None for a network without BatchNorm statistics, where nothing can be ranked.
+
+    Raises:
+        InferenceError: no picture can be read, or the network failed.
+        PreprocessingError: the network takes neither 1 nor 3 channels.
+    """
+    pixels = _pixels(images, plain_steps(given or usual, channels), channels)
+    size = (given or usual).size
+    tried = [
+        PreparationCandidate(row.name, _cut_like(row.steps, given or usual), row.family)
+        for row in candidates_for(size, channels)
+    ]
+    if given is not None and not any(_same_numbers(given, row.steps) for row in tried):
+        tried.append(PreparationCandidate("given", given, "given"))
+    rows: dict[str, RankedPreparation] = {}
+    for done, candidate in enumerate(tried):
+        seen = arrivals(
+            module, [numbers(pixels[:: max(len(pixels) // ROUGHLY, 1)][:ROUGHLY], candidate.steps)], first=FIRST_LAYERS
+        )
+        if not seen:
+            return None
+        rows[candidate.name] = _ranked(candidate, seen)
+        if progress:
+            progress(done + 1, len(tried))
+    best = min(row.distance for row in rows.values())
+    near = [row for row in tried if rows[row.name].distance <= WORTH_A_LOOK * best + NEAR_PLUS]
+    for candidate in near:
+        seen = arrivals(
+            module, [numbers(pixels[:: max(len(pixels) // CLOSELY, 1)][:CLOSELY], candidate.steps)], first=FIRST_LAYERS
+        )
+        rows[candidate.name] = _ranked(candidate, seen)
+        if progress:
+            progress(len(tried), len(tried))
+    order, out = _order(module, pixels, near, rows)
+    left = [rows[row.name] for row in near if row.name not in out]
+    nearest = min(left, key=lambda row: row.distance)
+    limit = max(NEAR_TIMES * nearest.distance, nearest.distance + NEAR_PLUS)
+    group = [row for row in left if row.distance <= limit]
+    chosen = next((row for row in group if row.name != "given"), group[0])
+    ranking = tuple(sorted(rows.values(), key=lambda row: row.distance))
+    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, len(pixels), order)
+
+
+def _order(
+    module: nn.Module,
+    pixels: torch.Tensor,
+    near: Sequence[PreparationCandidate],
+    rows: dict[str, RankedPreparation],
+) -> tuple[str, frozenset[str]]:
+    """A sentence where the order of colours is open, and the names that the pictures speak against.
+
+    The nearest numbers are tried in both orders, with each layer read alone: what they share cancels, and every layer
+    is a witness. Student's t over the layers says whether they agree.
+    """
+    pairs = [
+        (one, two) for one in near for two in near if one.family == two.family and not one.steps.bgr and two.steps.bgr
+    ]
+    if not pairs:
+        return "", frozenset()
+    rgb, bgr = min(pairs, key=lambda pair: min(rows[row.name].distance for row in pair))
+    of_rgb, of_bgr = (
+        [row.figures() for row in arrivals(module, [numbers(pixels, candidate.steps)], alone=True)][1:]
+        for candidate in (rgb, bgr)
+    )
+    apart = [
+        (math.log(two.mean_z / one.mean_z) + math.log(two.log_variance_gap / one.log_variance_gap)) / 2
+        for one, two in zip(of_rgb, of_bgr, strict=True)
+        if min(one.mean_z, two.mean_z, one.log_variance_gap, two.log_variance_gap) > 0
+    ]
+    if len(apart) >= FEWEST_WITNESSES and (spread := statistics.stdev(apart)) > 0:
+        t = statistics.fmean(apart) / (spread / math.sqrt(len(apart)))
+        if abs(t) >= SURE:
+            return "", frozenset(row.name for row in near if row.steps.bgr == (t > 0) and _has_twin(row, near))
+    return f"Whether red or blue comes first can't be told from {plural(len(pixels), 'picture')}.", frozenset()
+
+
+def _has_twin(row: PreparationCandidate, near: Sequence[PreparationCandidate]) -> bool:
+    return any(other.family == row.family and other.name != row.name for other in near)
+
+
+def _ranked(candidate: PreparationCandidate, seen: Sequence[Arrivals]) -> RankedPreparation:
+    figures = [layer.figures() for layer in seen]
+    z = statistics.fmean(row.mean_z for row in figures)
+    gap = statistics.fmean(row.log_variance_gap for row in figures)
+    return RankedPreparation(candidate.name, candidate.steps, _numeric(z), _numeric(gap), candidate.family)
+
+
+def _numeric(value: float) -> float:
+    """NaN, which orders nothing, as the farthest of all."""
+    return value if math.isfinite(value) else FARTHEST
+
+
+def _pixels(images: Sequence[NamedImage], steps: Preprocessing, channels: int) -> torch.Tensor:
+    """Up to 64 pictures, spread evenly over all, as pixels 0..1: (N, channels, size, size)."""
+    import torch
+
+    count = min(pictures_at_once(channels * steps.size**2), len(images))
+    kept, says = [], ""
+    for number in range(count):
+        image = images[number * len(images) // count]
+        try:
+            kept.append(as_input(open_image(image.source, image.name), steps, channels))
+        except ImageError as error:
+            says = says or str(error)
+    if not kept:
+        raise InferenceError(says or "There is no picture to judge the preprocessing by: give some.")
+    return torch.stack(kept)
+
+
+def _cut_like(steps: Preprocessing, other: Preprocessing) -> Preprocessing:
+    return replace(steps, size=other.size, resize=other.resize, interpolation=other.interpolation)
+
+
+def _same_numbers(one: Preprocessing, other: Preprocessing) -> bool:
+    return (one.mean, one.std, one.scale, one.bgr) == (other.mean, other.std, other.scale, other.bgr)

@@ -1,0 +1,73 @@
+"""Networks whose BatchNorm statistics are of pictures that are there, without training; and ways to spoil them.
+
+A random network into which pictures were run in training mode has honest statistics: what arrives is what it kept. The
+photographs are scikit-learn's two, cut into tiles.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ckpt_explorer.inference.prediction import NamedImage
+from tests.checkpoints import small_architecture
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@cache
+def tiles(size: int = 32) -> tuple[NamedImage, ...]:
+    """Tiles of two photographs, as PNG files: 150 of 32 px."""
+    from sklearn.datasets import load_sample_images
+
+    found = []
+    for number, photograph in enumerate(load_sample_images().images):
+        for top in range(0, photograph.shape[0] - size, 2 * size):
+            for left in range(0, photograph.shape[1] - size, size):
+                file = io.BytesIO()
+                Image.fromarray(photograph[top : top + size, left : left + size]).save(file, "PNG")
+                found.append(NamedImage(f"{number}_{top}_{left}.png", file.getvalue()))
+    return tuple(found[::2] + found[1::2])
+
+
+def pixels(count: int, size: int = 32, channels: int = 3) -> Tensor:
+    """The first tiles, prepared as for ImageNet: (count, channels, size, size)."""
+    from ckpt_explorer.inference.images import as_input, open_image
+    from ckpt_explorer.inference.preprocessing import preprocessing
+
+    steps = preprocessing("imagenet", size=size, resize=size, channels=channels)
+    return torch.stack([as_input(open_image(tile.source, tile.name), steps, channels) for tile in tiles(size)[:count]])
+
+
+def honest_network(seed: int = 0, size: int = 32, **options: Any) -> nn.Module:
+    """A network of these options in eval mode, with scales and shifts of its own and the statistics of all tiles."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = small_architecture(**{"width": 16, **options}).builder()()
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = None
+                nn.init.uniform_(part.weight, 0.5, 1.5)
+                nn.init.normal_(part.bias, std=0.3)
+        with torch.no_grad():
+            module.train()
+            for _ in range(2):
+                module(pixels(len(tiles(size)), size, options.get("in_channels", 3)))
+    return module.requires_grad_(False).eval()
+
+
+def random_again(weight: Tensor) -> Tensor:
+    return nn.init.kaiming_normal_(torch.empty_like(weight), mode="fan_out", nonlinearity="relu")
+
+
+SPOILT: dict[str, Callable[[Tensor], Tensor]] = {
+    "random": random_again,
+    "halved": lambda weight: weight / 2,
+    "shuffled": lambda weight: weight.roll(len(weight) // 2 + 1, 0),
+}
