@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+FEWEST_CHANNELS, FEWEST_SPREAD = 8, 0.2
 AT_ONCE = 64
 AT_ONCE_VALUES = 64 * 3 * 158**2
 """64 pictures of up to 158 px, or 32 of 224."""
@@ -34,7 +35,8 @@ class LayerFigures:
     `mean_z` is the difference of means in the kept standard deviations, without sign; `log_variance_gap` the
     difference of the variances' natural logarithms, without sign; `log_variance` the median of the same with its sign.
     `slope` is of arriving means on kept ones, through 0, each channel weighted by its variance: 0.5 where a kernel was
-    halved; None where the kept means are so near 0 that there is no slope.
+    halved; None where the kept means are so near 0 that there is no slope. `likeness` is the correlation over channels of
+    the variances' logarithms, which no scale of the input changes; None where the kept ones are nearly all the same.
     """
 
     name: str
@@ -42,6 +44,7 @@ class LayerFigures:
     log_variance_gap: float
     log_variance: float
     slope: float | None
+    likeness: float | None
 
 
 @dataclass
@@ -91,7 +94,19 @@ def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> L
     strength = (kept_mean.square() * weight).sum()
     near_zero = not float(strength) > 1e-4 * len(kept_mean)
     slope = None if near_zero else float((mean * kept_mean * weight).sum() / strength)
-    return LayerFigures(layer.name, float(z.abs().mean()), float(gap.abs().mean()), float(gap.median()), slope)
+    likeness = _correlation(torch.log(variance + layer.eps), torch.log(kept_var + layer.eps))
+    return LayerFigures(
+        layer.name, float(z.abs().mean()), float(gap.abs().mean()), float(gap.median()), slope, likeness
+    )
+
+
+def _correlation(one: torch.Tensor, other: torch.Tensor) -> float | None:
+    """Pearson's, of (C,) and (C,); None for fewer than 8 channels, or where the second hardly varies."""
+    import torch
+
+    if len(one) < FEWEST_CHANNELS or not float(other.std()) > FEWEST_SPREAD or not float(one.std()) > 0:
+        return None
+    return float(torch.corrcoef(torch.stack([one, other]))[0, 1])
 
 
 def pictures_at_once(values: int) -> int:
