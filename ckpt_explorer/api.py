@@ -147,7 +147,7 @@ def where_it_looked(
     loaded: LoadedModel,
     image: NamedImage,
     *,
-    preprocessing: Preprocessing | Literal["auto"] | None = None,
+    preprocessing: Preprocessing | None = None,
     class_index: int | None = None,
     stage: str | None = None,
 ) -> tuple[HeatMap, Image]:

@@ -30,7 +30,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def checked(module: nn.Module, x: Tensor) -> BatchNormCheck:
-    found = self_check(module, lambda: x.split(16))
+    found = self_check(module, lambda: torch.split(x, 16))
     assert found is not None
     return found
 
@@ -90,7 +90,7 @@ def test_pictures_of_another_range_are_seen_at_the_stem_and_blamed_on_no_layer_b
 def test_the_figures_are_those_of_all_pictures_whatever_the_batches() -> None:
     module, x = honest_network(), pixels(20)
     at_once = arrivals(module, [x])
-    in_parts = arrivals(module, x.split([1, 7, 12]))
+    in_parts = arrivals(module, torch.split(x, [1, 7, 12]))
     for one, two in zip(at_once, in_parts, strict=True):
         assert one.figures().mean_z == pytest.approx(two.figures().mean_z, abs=1e-5)
         assert one.figures().log_variance_gap == pytest.approx(two.figures().log_variance_gap, abs=1e-4)
