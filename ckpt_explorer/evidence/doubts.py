@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
+from ckpt_explorer.evidence.self_check import NO_NUMBER
 from ckpt_explorer.evidence.trust import trust
 from ckpt_explorer.key_pair import Verdict, named
 from ckpt_explorer.text import plural, visible
@@ -166,6 +167,8 @@ def _layers(found: Verification) -> Iterator[Diagnosis]:
     blamed |= {key.rpartition(".")[0] for key in found.loaded.report.random}
     wrong = _wrong_preparation(found)
     for number, layer in enumerate(check.layers):
+        if layer.doubt == NO_NUMBER and layer.name in blamed:
+            return  # what is no number spoils all that follows
         if not layer.doubt or layer.name in blamed or (number == 0 and wrong):
             continue
         if number == 0 and layer is check.layers[0]:

@@ -27,6 +27,7 @@ BLIND = (
     "the order of the classes, and hardly red and blue exchanged."
 )
 
+NO_NUMBER = "what arrives, or what it kept, is no number"
 GROSS = (3.0, 4.0)
 """The first layer's limits for fewer than four pictures: one of a clear sky varies twenty times less than the others."""
 Z_LIMIT, Z_LEVELS, Z_SAMPLING = 0.12, 4.0, 0.1
@@ -190,7 +191,7 @@ def _judged(layers: Sequence[LayerFigures], pictures: int) -> list[str]:
 
 def _doubt(row: LayerFigures, z_limit: float, gap_limit: float, scaled_gap: float | None) -> str:
     if not (math.isfinite(row.mean_z) and math.isfinite(row.log_variance_gap)):
-        return "what arrives, or what it kept, is no number"
+        return NO_NUMBER
     if scaled_gap is not None and (factor := _factor(row)) is not None and row.log_variance_gap > scaled_gap:
         return f"all that arrives is {factor:.2g} times what it should be"
     if row.mean_z > z_limit:
