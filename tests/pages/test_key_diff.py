@@ -103,6 +103,11 @@ def without_rules(tab: Tab) -> Diff:
     return Diff(tab)
 
 
+def selected(tab: Tab) -> tuple[str | None, str | None]:
+    assert tab.session.selected_row is not None
+    return tab.session.selected_row
+
+
 def test_a_missing_row_says_what_it_could_be_and_offers_the_rules_for_all_like_it(renamed: Tab) -> None:
     diff = without_rules(renamed)
     diff.select(None, "layer1.0.bn1.weight")
@@ -116,7 +121,7 @@ def test_a_missing_row_says_what_it_could_be_and_offers_the_rules_for_all_like_i
     assert ["module.norm1.weight", "bn1.weight"] in first["examples"]
 
 
-def test_taking_an_offer_is_one_named_step_and_selects_the_pair(renamed: Tab) -> None:
+def test_taking_an_offer_is_one_named_step_and_goes_on_to_what_is_still_not_well(renamed: Tab) -> None:
     diff = without_rules(renamed)
     diff.select(None, "layer1.0.bn1.weight")
     diff.ask(do="take", offer=0, **diff.places(None, "layer1.0.bn1.weight"))
@@ -124,7 +129,10 @@ def test_taking_an_offer_is_one_named_step_and_selects_the_pair(renamed: Tab) ->
     assert diff.counts == {"matched": 114, "missing": 14, "unexpected": 14}
     assert renamed.session.aligned is not None
     assert renamed.session.aligned.history.next_undo == "pair layer1.0.bn1.weight"
-    assert renamed.session.selected_row == ("module.layer1.0.norm1.weight", "layer1.0.bn1.weight")
+    assert selected(renamed) == (None, "layer2.0.downsample.0.weight")
+    for _ in range(2):
+        diff.ask(do="take", offer=0, **diff.places(*selected(renamed)))
+    assert (renamed.badge, selected(renamed)) == ("COMPLETE", ("module.classifier.weight", "fc.weight"))
 
 
 def test_a_pair_made_by_hand_is_offered_its_rules(renamed: Tab) -> None:

@@ -58,6 +58,7 @@ function groupLine(view, rows, line) {
   }
   name.append(counts);
   row.append(name);
+  row.setAttribute("aria-label", visible([title, ...says, ...[...counts.children].map((tally) => tally.title)].join(", ")));
   return row;
 }
 
@@ -90,7 +91,16 @@ function rowLine(view, rows, line, room) {
     rule.title = `rule ${rows.rule[row]} touched it last`;
   }
   made.append(rule);
+  made.setAttribute("aria-label", spoken(rows, row, several, ours, theirs, made));
   return made;
+}
+
+/* The whole row in words: what is cut on the screen is not cut here. */
+function spoken(rows, row, several, ours, theirs, made) {
+  const whole = (pieces, absent) => (pieces ? visible(pieces.map(([text]) => text).join("").slice(0, 400)) || "(the empty key)" : absent);
+  const status = `${several ? several.length + " " : ""}${rows.words[rows.code(row)][1]}`;
+  const shape = made.querySelector(".shape").textContent;
+  return `${status}; in the file: ${whole(ours, "nothing")}; in the network: ${whole(theirs, "nothing")}; shape ${shape}`;
 }
 
 /* The status in a column that has room for one word. */

@@ -59,6 +59,17 @@ def pair_of(alignment: Alignment, row: Row) -> KeyPair | None:
     return next((pair for pair in alignment.pairs if (pair.checkpoint, pair.model) == row), None)
 
 
+def next_trouble(alignment: Alignment, model_key: str | None) -> Row | None:
+    """The next key of the network behind this one that the file should fill and does not; None where there is none."""
+    pairs = [pair for pair in alignment.pairs if pair.model is not None]
+    at = next((at for at, pair in enumerate(pairs) if pair.model == model_key), 0)
+    wanting = (Status.MISSING, Status.SHAPE_MISMATCH)
+    for pair in (*pairs[at:], *pairs[:at]):
+        if pair.status in wanting and pair.model != model_key and not pair.is_counter:
+            return pair.checkpoint, pair.model
+    return None
+
+
 def says(pair: KeyPair) -> list[str]:
     """Why the row has its status, in sentences."""
     if pair.status is Status.SHAPE_MISMATCH:

@@ -139,10 +139,7 @@ function offers(view, details) {
   box.append(element("h4", "", details.offered));
   details.offers.forEach((each, number) => {
     const card = element("div", "card");
-    const act = () => view.guarded(() => {
-      view.taking = view.data.state;
-      view.tell({ do: "take", offer: number, left: details.left, right: details.right });
-    });
+    const act = () => view.guarded(() => view.tell({ do: "take", offer: number, left: details.left, right: details.right }));
     card.append(button(`offer ${number ? "" : "first"}`, visible(each.does), act));
     const rules = element("p", "rules");
     for (const rule of each.rules) rules.append(fill(element("code"), [[rule, ""]], 160));

@@ -113,7 +113,7 @@ def _select(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:
 
 
 def _take(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:
-    """Put the rules of an offer in force, as one step that can be taken back."""
+    """Put the rules of an offer in force, as one step that can be taken back, and go on to what is still not well."""
     _select(here, now, asked)
     row = here.selected_row
     if row is None:
@@ -124,7 +124,7 @@ def _take(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:
         return
     offer = offers[number]
     now.history.commit(f"pair {visible(pair[1] or '', 40)}", offer.rules)
-    here.select_row(*pair)
+    here.select_row(*(details.next_trouble(journey.aligned(here).alignment, pair[1]) or pair), seek=True)
 
 
 def _propose(_here: Session, now: Aligned, _asked: Mapping[str, Any]) -> None:

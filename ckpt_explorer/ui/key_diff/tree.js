@@ -9,7 +9,7 @@ const DEEPEST = 12;
 function partsOf(names) {
   const parts = [];
   const numbered = (segments) => {
-    const stems = new Set(segments.map((segment) => segment.replace(/\d+$/, "")));
+    const stems = new Set(segments.map((segment) => segment.replace(/\d+\.?$/, "")));
     return stems.size === 1 && segments.length > 1;
   };
   const split = (positions, path, level) => {

@@ -27,7 +27,7 @@ class View {
     this.hits = NO_HITS;
     this.finds = null;
     this.at = -1;
-    this.partners = this.partnerLike = this.pairing = this.taking = null;
+    this.partners = this.partnerLike = this.pairing = null;
     this.rows = null;
     this.base = null;
     Object.assign(this, freshState());
@@ -109,11 +109,10 @@ class View {
     }
   }
 
-  /* What is selected, at the first sight of these keys, and when an offer that was taken is in force. */
-  adopt({ selected, state }) {
-    if (this.selected && (!this.taking || this.taking === state)) return;
-    this.taking = null;
-    if (selected) this.selected = { left: selected.left, right: selected.right, kind: ROW, others: 0 };
+  /* What is selected, at the first sight of these keys. */
+  adopt({ selected }) {
+    if (this.selected || !selected) return;
+    this.selected = { left: selected.left, right: selected.right, kind: ROW, others: 0 };
     this.marked();
   }
 
