@@ -63,13 +63,16 @@ class Answered:
             **self.files,
         }
 
-    def write(self, steps: Preprocessing, top: int) -> None:
-        """The same as text; what could not be read or was left out goes to standard error."""
+    def warn(self) -> None:
+        """What could not be read or was left out, to standard error."""
         for note in self.notes:
             warn(note)
         for row in self.rows:
             if isinstance(row, FailedImage):
                 warn(row.says)
+
+    def write(self, steps: Preprocessing, top: int) -> None:
+        """The same as text."""
         write_line(f"Preprocessing {steps}")
         for row in self.rows:
             if isinstance(row, Prediction):

@@ -15,7 +15,7 @@ from ckpt_explorer.ui.session import Session
 def to_load(here: Session) -> None:
     """The filled button: load what fits, or convert where there is no network to load."""
     alignment = journey.aligned(here).alignment
-    filled = alignment.summary["matched"] + alignment.summary["adapted"]
+    filled = len(alignment.filled)
     reference = alignment.architecture.build is None
     label = f"Convert {plural(filled, 'tensor')}" if reference else f"Load {plural(filled, 'tensor')}"
     if st.button(label, type="primary", key="next", disabled=not alignment.filled):
