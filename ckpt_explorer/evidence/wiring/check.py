@@ -133,9 +133,7 @@ def wiring_of(graph: Graph, source: Source) -> Wiring:
         exchanged = weights.moved({better.first: better.second, better.second: better.first})
         rows_then = arrivals(graph, exchanged)
         left = _joined(broken(rows_then, True), doubts_among(*_all_figures(rows_then, exchanged, side)))
-        if len(left) < max(
-            len(doubts), 1
-        ):  # what else is doubted has to come from the exchange, or it explains nothing
+        if 2 * len(left) <= len(doubts):  # what else is doubted has to come from the exchange, or it explains nothing
             doubts = [exchange_doubt(better), *left]
         else:
             better = None
