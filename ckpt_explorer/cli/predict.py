@@ -57,6 +57,7 @@ def run(arguments: Namespace) -> int:
         answered = answer_images(arguments, loaded, collection, steps, names, other)
         answer.update(answered.as_json(arguments.top))
         failed = answered.failed
+        answered.warn()
     if arguments.json:
         write_json(answer)
     else:
