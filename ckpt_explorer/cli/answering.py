@@ -64,15 +64,15 @@ class Answered:
         }
 
     def warn(self) -> None:
-        """What could not be read or was left out, to standard error."""
-        for note in self.notes:
-            warn(note)
+        """What could not be read, to standard error."""
         for row in self.rows:
             if isinstance(row, FailedImage):
                 warn(row.says)
 
     def write(self, steps: Preprocessing, top: int) -> None:
-        """The same as text."""
+        """The same as text; what was left out goes to standard error."""
+        for note in self.notes:
+            warn(note)
         write_line(f"Preprocessing {steps}")
         for row in self.rows:
             if isinstance(row, Prediction):
