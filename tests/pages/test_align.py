@@ -23,7 +23,7 @@ def test_the_renamed_example_is_complete_with_four_rules_each_with_its_count(ren
     assert renamed.rules == SUGGESTED
     assert [line["count"] for line in renamed.editor["rules"]] == [128, 2, 12, 95]
     assert Diff(renamed).counts == {"matched": 128}
-    assert renamed.label("next") == "Load 106 tensors"
+    assert renamed.label("next") == "Load 107 tensors"
 
 
 def test_a_file_that_fits_as_it_is_needs_no_rule(tab: Tab) -> None:
