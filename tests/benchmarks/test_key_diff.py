@@ -59,11 +59,16 @@ def panel():
 panel()
 """
 
-PAINTED = """([root, act, changed]) => new Promise(done => {
+PAINTED = """([root, act, changed]) => new Promise((done, failed) => {
   const [does, holds] = [new Function("root", act), new Function("root", "return " + changed)];
   const start = performance.now();
   does(root);
-  const look = () => requestAnimationFrame(() => (holds(root) ? done(performance.now() - start) : look()));
+  const look = () => requestAnimationFrame(() => {
+    const took = performance.now() - start;
+    if (holds(root)) done(took);
+    else if (took > 30000) failed(new Error("nothing was painted after: " + act));
+    else look();
+  });
   look();
 })"""
 """Do something and wait, frame by frame, until it shows; milliseconds."""
@@ -92,9 +97,11 @@ def empty_app(folder: Path) -> Iterator[str]:
     port = _free_port()
     words = [sys.executable, "-m", "streamlit", "run", str(file), "--server.headless=true", f"--server.port={port}"]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True) as process:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 def floor(page: Page, url: str) -> float:
@@ -133,7 +140,9 @@ def at_once(grid: Grid, act: str) -> float:
 def resnet152(folder: Path) -> Path:
     """All keys and shapes of a ResNet-152 behind a prefix, each of one stored number."""
     tree = architecture("resnet152").tree
-    weights = {f"module.{key}": torch.zeros(1).expand(row.shape) for key, row in tree.items()}
+    weights = {
+        f"module.{key}": torch.zeros((), dtype=getattr(torch, row.dtype)).expand(row.shape) for key, row in tree.items()
+    }
     return write_checkpoint(folder, weights, "resnet152.pth")
 
 
