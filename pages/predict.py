@@ -6,7 +6,7 @@ from ckpt_explorer.ui.warm import wait_for_torch
 frame.title("Predict")
 here = session.require_checkpoint()
 wait_for_torch()
-answers.trust_banner(journey.require_loaded(here))
+answers.trust_banner(here, journey.require_loaded(here))
 picture_choice.pictures(here)
 steps = picture_choice.preprocessing_form(here, journey.require_loaded(here))
 labels = picture_choice.labels_form(here, journey.require_loaded(here))

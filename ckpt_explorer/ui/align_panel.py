@@ -20,11 +20,13 @@ def show() -> None:
     with st.container(key="verdict-line", horizontal=True, vertical_alignment="center"):
         verdict.show(journey.aligned(here).alignment)
         next_step.to_load(here)
-    network_map.show()
+    above = st.container()  # the map is drawn last: what was edited is to be seen first
     with st.container(key="align-columns"):
         left, right = st.columns([5, 11], gap="medium")
         with left:
             rule_editor.show(here, journey.aligned(here))
         with right:
             key_diff.show()
+    with above:
+        network_map.show()
     next_step.notes(here)

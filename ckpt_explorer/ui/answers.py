@@ -30,10 +30,17 @@ ROW = 35
 Labels = tuple[str, ...] | None
 
 
-def trust_banner(loaded: LoadedModel) -> None:
+def trust_banner(here: Session, loaded: LoadedModel) -> None:
     """What an answer of this network is worth; it stands above every answer."""
     judged = trust(loaded)
-    if judged.level == "answers":
+    doubts = here.verification.doubts if here.verification else ()
+    if doubts:
+        plain.say(
+            f"{plural(len(doubts), 'doubt')} came up when the evidence was looked at (on the Load page): until they are explained, no answer can be trusted.",
+            "error",
+            key="trust-doubted",
+        )
+    elif judged.level == "answers":
         plain.say(
             "Every tensor of the network comes from the file, and its BatchNorm statistics were trained: answers can be trusted as far as the preprocessing and the class names are those of the training.",
             "good",

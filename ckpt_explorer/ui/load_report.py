@@ -14,7 +14,7 @@ from ckpt_explorer.evidence import check_values
 from ckpt_explorer.export import state_dict_bytes
 from ckpt_explorer.loading import DTYPES, LoadedModel, LoadReport, available_devices, load, report_of
 from ckpt_explorer.text import plural, visible
-from ckpt_explorer.ui import answers, decide, journey, plain, verdict
+from ckpt_explorer.ui import answers, decide, evidence, journey, plain, verdict
 from ckpt_explorer.ui.session import Session, controlled
 
 EVERY = 0.1
@@ -107,7 +107,7 @@ def _load(here: Session, alignment: Alignment, strict: bool, device: str) -> Non
 def show(here: Session, loaded: LoadedModel) -> None:
     """What was loaded, by name, and the evidence for it."""
     plain.heading("What it is worth")
-    answers.trust_banner(loaded)
+    answers.trust_banner(here, loaded)
     plain.heading("Evidence")
     values = here.values
     if values is not None:
@@ -131,6 +131,7 @@ def show(here: Session, loaded: LoadedModel) -> None:
         plain.say(str(error), "error", key="shape-check")
     else:
         plain.say(f"Shape: {check.says}", "note" if check.finite else "error", key="shape-check")
+    evidence.show(here, loaded)
     _names(loaded.report)
     _downloads(here)
 

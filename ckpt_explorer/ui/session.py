@@ -17,7 +17,7 @@ import streamlit as st
 
 from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.checkpoint import Checkpoint
-from ckpt_explorer.evidence import ValuesCheck
+from ckpt_explorer.evidence import ValuesCheck, Verification
 from ckpt_explorer.examples import Example
 from ckpt_explorer.inference.images import ImageSource
 from ckpt_explorer.inference.pace import Pace
@@ -151,6 +151,7 @@ class Session:
     loaded: LoadedModel | None = None
     loaded_as: object = None
     values: ValuesCheck | None = None
+    verification: Verification | None = None
     images: dict[str, ImageSource] = field(default_factory=dict)
     picture_notes: tuple[str, ...] = ()
     pictures_version: int = 0
@@ -212,6 +213,7 @@ class Session:
     def forget_loaded(self) -> None:
         """Let go of the network and its answers."""
         self.load_version += 1
+        self.verification = None
         self.loaded = self.loaded_as = self.values = None
         self.forget_run()
 

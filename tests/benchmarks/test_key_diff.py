@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ pytestmark = [
     pytest.mark.benchmark,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: install Debian's package chromium"),
+    pytest.mark.skipif(bool(os.environ.get("CI")), reason="prints ratios: they mean something on a quiet machine only"),
 ]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from ckpt_explorer.examples import EXAMPLES, example_bytes
 from ckpt_explorer.reading import open_checkpoint
 from tests.checkpoints import small_resnet_state_dict
 from tests.pages.conftest import saved
@@ -218,3 +220,21 @@ def test_a_head_of_other_classes_is_built_with_those_of_the_file(tab: Tab) -> No
     tab.click("decide-classes-0")
     assert tab.session.target.num_classes == 7 and tab.verdict.startswith("Every parameter and buffer")
     assert not tab.has_button("decide-classes-0")
+
+
+def test_looking_closer_gives_the_evidence_and_says_that_nothing_is_doubted(fits: Tab) -> None:
+    fits.click("load").click("verify")
+    assert fits.box("doubts") == "Nothing is doubted."
+    assert fits.box("health") == "Health: nothing odd."
+    assert fits.box("wiring").startswith("Wiring: At each of ")
+
+
+def test_a_spoilt_layer_is_named_with_the_next_step(tab: Tab) -> None:
+    whole = next(example for example in EXAMPLES if example.id == "fits")
+    weights = torch.load(BytesIO(example_bytes(whole)), weights_only=True)["state_dict"]
+    weights["layer2.1.conv1.weight"] = torch.randn_like(weights["layer2.1.conv1.weight"])
+    tab.open("spoilt.pth", saved(weights)).go("load").click("load").click("verify")
+    assert any("layer2.1" in doubt for doubt in tab.boxes("error"))
+    assert tab.box("trust-doubted").endswith("no answer can be trusted.") and not tab.has_box("trust")
+    tab.go("predict")
+    assert tab.has_box("trust-doubted")
