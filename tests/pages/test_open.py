@@ -173,6 +173,7 @@ PRINTED_AS_IT_IS = {
     "text_input": (".default",),
     "text_area": (".default",),
     "code": (".code_text",),
+    "plotly_chart": (".spec",),  # which knows no Markdown, and a few HTML tags: looked at below
     "bidi_component": (".json",),  # their scripts make no markup of it: tests/test_house.py
 }
 
@@ -196,6 +197,8 @@ def test_no_name_from_a_file_is_ever_markdown_or_html(tab: Tab) -> None:
         tab.go(page)
         for kind, path, text in markdown_and_labels(tab):
             assert not any(name in text for name in (*HOSTILE, "tracker.example")), f"{page}: {kind}{path}"
+        drawn = [node.proto.spec for node in tab.app._tree if node.type == "plotly_chart"]
+        assert not any(name in spec for spec in drawn for name in HOSTILE if "<" in name), page
 
 
 def test_control_and_direction_characters_of_a_file_are_shown_as_escapes(tab: Tab) -> None:
