@@ -103,9 +103,7 @@ def _classes(alignment: Alignment) -> Decision | None:
                 added=_transforms(rows, f"first {wanted} rows"),
             )
         )
-    choices += _leaving_out(
-        alignment, rows, "The head is random then: class answers mean nothing, features can be used."
-    )
+    choices += _leaving_out(alignment, rows, _if_random(alignment, keys))
     beyond = f"A head of {wanted:,} classes can't be filled from {ours:,}: the others would be random."
     return Decision(
         "classes",
@@ -197,17 +195,11 @@ def _shapes(alignment: Alignment) -> Decision | None:
     keys = tuple(dict.fromkeys(pair.model for pair in rows if pair.model))
     first = rows[0]
     example = f"{visible(first.model or '', 80)} is {shape_as_text(first.checkpoint_shape)} in the file and {shape_as_text(first.model_shape)} in the network"
-    inside = set(keys) - set(alignment.architecture.head)
-    lost = (
-        f"{_are_random(keys)} inside the trunk: no answer and no feature can be trusted."
-        if inside
-        else "The head is random then: class answers mean nothing, features can be used."
-    )
     return Decision(
         "shapes",
         f"{plural(len(keys), 'tensor')} of the network {'has' if len(keys) == 1 else 'have'} another shape in the file: {example}.",
         keys,
-        (*_leaving_out(alignment, rows, lost), STOP),
+        (*_leaving_out(alignment, rows, _if_random(alignment, keys)), STOP),
         "A part of a kernel is not offered: some channels of a trained layer, without those that they work with, compute nothing that was trained. Look for the network that has these shapes.",
     )
 
@@ -244,22 +236,19 @@ def _statistics(alignment: Alignment) -> Decision | None:
 
 def _missing(alignment: Alignment) -> Decision | None:
     statistics = set(_lost_statistics(alignment))
-    keys = tuple(key for key in _unfilled(alignment, Status.MISSING) if key not in statistics)
+    keys = tuple(key for key in _missing_keys(alignment) if key not in statistics)
     if not keys:
         return None
-    only_head = set(keys) <= set(alignment.architecture.head)
-    consequence = (
-        "The head is random then: class answers mean nothing, features can be used."
-        if only_head
-        else f"{_are_random(keys)} inside the trunk: no answer and no feature can be trusted."
-    )
     return Decision(
         "missing",
         f"{named(keys)} {'is' if len(keys) == 1 else 'are'} wanted by the network and not in the file.",
         keys,
         (
             Choice(
-                "leave random", "Load the rest (strict=False); these stay as initialised", consequence, partial=True
+                "leave random",
+                "Load the rest (strict=False); these stay as initialised",
+                _if_random(alignment, keys),
+                partial=True,
             ),
             STOP,
         ),
@@ -295,17 +284,16 @@ _QUESTIONS: Sequence[Callable[[Alignment], Decision | None]] = (
 )
 
 
-def _unfilled(alignment: Alignment, status: Status) -> tuple[str, ...]:
-    rows = alignment.rows(status)
-    keys = dict.fromkeys(pair.model for pair in rows if pair.model and not is_counter(pair.model))
-    return tuple(key for key in keys if key not in alignment.fills)
+def _missing_keys(alignment: Alignment) -> tuple[str, ...]:
+    """The unfilled keys of the model that the file has in no shape."""
+    missing = {pair.model for pair in alignment.rows(Status.MISSING)}
+    return tuple(key for key in alignment.unfilled if key in missing)
 
 
 def _lost_statistics(alignment: Alignment) -> tuple[str, ...]:
     """Running statistics that the file lacks although it has the scale of their norm."""
     filled = set(alignment.filled)
-    missing = _unfilled(alignment, Status.MISSING)
-    lost = (key for key in missing if key.endswith(_STATISTICS))
+    lost = (key for key in _missing_keys(alignment) if key.endswith(_STATISTICS))
     return tuple(key for key in lost if f"{key.rsplit('.', 1)[0]}.weight" in filled)
 
 
@@ -316,8 +304,12 @@ def _stem_row(alignment: Alignment) -> KeyPair | None:
     return row if row and row.checkpoint_shape and len(row.checkpoint_shape) == 4 else None
 
 
-def _are_random(keys: Sequence[str]) -> str:
-    return f"{named(keys)} {'is' if len(keys) == 1 else 'are'} random then,"
+def _if_random(alignment: Alignment, keys: Sequence[str]) -> str:
+    """What follows when these keys of the network come from no file."""
+    if set(keys) <= set(alignment.architecture.head):
+        return "The head is random then: class answers mean nothing, features can be used."
+    are = "is" if len(keys) == 1 else "are"
+    return f"{named(keys)} {are} random then, inside the trunk: no answer and no feature can be trusted."
 
 
 def _transforms(rows: Sequence[KeyPair], name: str) -> tuple[Rule, ...]:

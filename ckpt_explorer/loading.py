@@ -15,6 +15,7 @@ from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.architectures.meta import on_meta
 from ckpt_explorer.errors import ArchitectureError, LoadError
 from ckpt_explorer.key_pair import Status, is_counter, named
+from ckpt_explorer.loose_tensors import loose_attributes
 from ckpt_explorer.text import plural, visible
 
 if TYPE_CHECKING:
@@ -249,12 +250,12 @@ def _unfilled(
 
     found = {key: torch.zeros((), dtype=torch.long, device=device) for key in empty if is_counter(key)}
     if len(found) < len(empty):
-        fresh = _fresh(build, seed).state_dict()
+        fresh = initialised(build, seed).state_dict()
         found.update({key: _placed(fresh[key], device, dtype) for key in empty if key not in found})
     return found
 
 
-def _fresh(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """The network with its own random initialisation under `seed`; the caller's random state is left alone."""
     import torch
 
@@ -272,12 +273,9 @@ def _settle(
     module: nn.Module, build: Callable[[], nn.Module], seed: int, device: torch.device, dtype: torch.dtype | None
 ) -> None:
     """Give a value to what no state dict holds: buffers that are not saved, and tensors kept as plain attributes."""
-    from torch import nn
-
-    torchs_own = frozenset(vars(nn.Module()))
     fresh: dict[str, nn.Module] | None = None
     for path, part in module.named_modules():
-        loose = [name for name, value in vars(part).items() if name not in torchs_own and _holds_tensors(value)]
+        loose = [name for name, _ in loose_attributes(part)]
         hidden = [
             name
             for name, value in part._buffers.items()
@@ -286,19 +284,9 @@ def _settle(
         if not loose and not hidden:
             continue
         if fresh is None:
-            fresh = dict(_fresh(build, seed).named_modules())
+            fresh = dict(initialised(build, seed).named_modules())
         for name in (*loose, *hidden):
             setattr(part, name, _placed_inside(getattr(fresh[path], name), device, dtype))
-
-
-def _holds_tensors(value: Any) -> bool:
-    """Whether an attribute is a tensor, or a list, tuple or dict with one in it."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return True
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(_holds_tensors(item) for item in inside)
 
 
 def _placed_inside(value: Any, device: torch.device, dtype: torch.dtype | None) -> Any:

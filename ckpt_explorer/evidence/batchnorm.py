@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.evidence.two_seeds import shared_copy
 from ckpt_explorer.inference.forward import place_of, timed_forward
 
 if TYPE_CHECKING:
@@ -193,16 +192,17 @@ def arrivals(
 ) -> tuple[Arrivals, ...]:
     """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
 
+    Hooks hang on `module` meanwhile, and with `alone` its statistics change: give a copy of one that others use, too.
+
     Raises:
         InferenceError: the network failed.
     """
     place = place_of(module)
-    twin = shared_copy(module)
     done = 0
-    with watched(twin, alone=alone, first=first) as seen:
+    with watched(module, alone=alone, first=first) as seen:
         for x in batches:
             with suppress(EnoughSeen):
-                timed_forward(twin, x.to(place.device, place.dtype))
+                timed_forward(module, x.to(place.device, place.dtype))
             done += len(x)
             if progress:
                 progress(done)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import Diagnosis
-from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
+from ckpt_explorer.evidence.fitting_preprocessing import RankedPreparation
 from ckpt_explorer.evidence.self_check import NO_NUMBER
 from ckpt_explorer.evidence.trust import trust
 from ckpt_explorer.key_pair import Verdict, named
@@ -126,35 +126,27 @@ def _wiring(found: Verification) -> Iterator[Diagnosis]:
 
 
 def _preparation(found: Verification) -> Iterator[Diagnosis]:
-    if _wrong_preparation(found):
-        assert found.found is not None
+    used = _wrong_preparation(found)
+    if used is not None and found.found is not None:
         best = found.found.chosen
-        used = found.found.row(found.used_name)
-        far = (
-            f" (mean |z| {used.mean_z:.2f}, log-variance gap {used.log_variance_gap:.2f} in the first layers, against {best.mean_z:.2f} and {best.log_variance_gap:.2f})"
-            if used
-            else ""
-        )
         yield Diagnosis(
             "S4",
-            f"The preprocessing {visible(found.used_name)} is not what this network was trained with{far}",
+            f"The preprocessing {visible(used.name)} is not what this network was trained with (mean |z| {used.mean_z:.2f}, log-variance gap {used.log_variance_gap:.2f} in the first layers, against {best.mean_z:.2f} and {best.log_variance_gap:.2f})",
             f"use --preprocess {best.family or best.name}{' --bgr' if best.steps.bgr else ''}, or auto.",
         )
 
 
-def _wrong_preparation(found: Verification) -> bool:
-    """Whether another preparation fits clearly better than the one that was used."""
-    ranked: FoundPreprocessing | None = found.found
+def _wrong_preparation(found: Verification) -> RankedPreparation | None:
+    """The preparation that was used, where another fits clearly better."""
+    ranked = found.found
     if ranked is None or found.used_name in ranked.group:
-        return False
+        return None
     used = ranked.row(found.used_name)
     if used is None:
-        return False
-    nearest = ranked.row(ranked.group[0]) or ranked.chosen
-    nearest = min(
-        (row for row in ranked.ranking if row.name in ranked.group), key=lambda row: row.distance, default=nearest
-    )
-    return used.distance > FAR_TIMES * nearest.distance and used.distance > nearest.distance + FAR_PLUS
+        return None
+    nearest = min((row for row in ranked.ranking if row.name in ranked.group), key=lambda row: row.distance)
+    limit = max(FAR_TIMES * nearest.distance, nearest.distance + FAR_PLUS)
+    return used if used.distance > limit else None
 
 
 def _layers(found: Verification) -> Iterator[Diagnosis]:
@@ -165,13 +157,13 @@ def _layers(found: Verification) -> Iterator[Diagnosis]:
         doubt.layer for doubt in found.wiring.doubts
     }
     blamed |= {key.rpartition(".")[0] for key in found.loaded.report.random}
-    wrong = _wrong_preparation(found)
+    wrong = _wrong_preparation(found) is not None
     for number, layer in enumerate(check.layers):
         if layer.doubt == NO_NUMBER and layer.name in blamed:
             return  # what is no number spoils all that follows
         if not layer.doubt or layer.name in blamed or (number == 0 and wrong):
             continue
-        if number == 0 and layer is check.layers[0]:
+        if number == 0:
             says = f"No usual preprocessing makes {visible(layer.name)} get what it was trained on ({layer.doubt}): the conv in front of it is not the one that was trained, or these pictures are of another kind"
             yield Diagnosis("S10", says, "try the preprocessing of the project that the file is from.")
         else:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.errors import ImageError, InferenceError
 from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals, pictures_at_once
+from ckpt_explorer.evidence.two_seeds import shared_copy
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import Preprocessing
@@ -138,34 +139,30 @@ def find_preprocessing(
         InferenceError: no picture can be read, or the network failed.
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
-    pixels = _pixels(images, plain_steps(given or usual, channels), channels)
-    size = (given or usual).size
+    cut = given or usual
+    pixels = _pixels(images, plain_steps(cut, channels), channels)
+    twin = shared_copy(module)
     tried = [
-        PreparationCandidate(row.name, _cut_like(row.steps, given or usual), row.family)
-        for row in candidates_for(size, channels)
+        PreparationCandidate(row.name, _cut_like(row.steps, cut), row.family)
+        for row in candidates_for(cut.size, channels)
     ]
     if given is not None and not any(_same_numbers(given, row.steps) for row in tried):
         tried.append(PreparationCandidate("given", given, "given"))
     rows: dict[str, RankedPreparation] = {}
-    for done, candidate in enumerate(tried):
-        seen = arrivals(
-            module, [numbers(pixels[:: max(len(pixels) // ROUGHLY, 1)][:ROUGHLY], candidate.steps)], first=FIRST_LAYERS
-        )
+    for done, candidate in enumerate(tried, 1):
+        seen = _first_arrivals(twin, pixels, ROUGHLY, candidate)
         if not seen:
             return None
         rows[candidate.name] = _ranked(candidate, seen)
         if progress:
-            progress(done + 1, len(tried))
+            progress(done, len(tried))
     best = min(row.distance for row in rows.values())
     near = [row for row in tried if rows[row.name].distance <= WORTH_A_LOOK * best + NEAR_PLUS]
     for candidate in near:
-        seen = arrivals(
-            module, [numbers(pixels[:: max(len(pixels) // CLOSELY, 1)][:CLOSELY], candidate.steps)], first=FIRST_LAYERS
-        )
-        rows[candidate.name] = _ranked(candidate, seen)
+        rows[candidate.name] = _ranked(candidate, _first_arrivals(twin, pixels, CLOSELY, candidate))
         if progress:
             progress(len(tried), len(tried))
-    order, out = _order(module, pixels, near, rows)
+    order, out = _order(twin, pixels, near, rows)
     left = [rows[row.name] for row in near if row.name not in out]
     nearest = min(left, key=lambda row: row.distance)
     limit = max(NEAR_TIMES * nearest.distance, nearest.distance + NEAR_PLUS)
@@ -173,6 +170,14 @@ def find_preprocessing(
     chosen = next((row for row in group if row.name != "given"), group[0])
     ranking = tuple(sorted(rows.values(), key=lambda row: row.distance))
     return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, len(pixels), order)
+
+
+def _first_arrivals(
+    module: nn.Module, pixels: torch.Tensor, count: int, candidate: PreparationCandidate
+) -> tuple[Arrivals, ...]:
+    """What arrives at the first BatchNorms, of about `count` of the pictures, spread evenly, as the candidate has them."""
+    some = pixels[:: max(len(pixels) // count, 1)][:count]
+    return arrivals(module, [numbers(some, candidate.steps)], first=FIRST_LAYERS)
 
 
 def _order(

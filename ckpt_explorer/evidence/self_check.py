@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import LayerFigures, arrivals, pictures_at_once
+from ckpt_explorer.evidence.two_seeds import shared_copy
 from ckpt_explorer.text import plural
 
 if TYPE_CHECKING:
@@ -120,55 +121,58 @@ class BatchNormCheck:
 
 def self_check(
     module: nn.Module,
-    batches: Callable[[], Sequence[torch.Tensor] | Any],
+    batches: Iterable[torch.Tensor],
     progress: Callable[[int], None] | None = None,
 ) -> BatchNormCheck | None:
     """Run prepared pictures, batch by batch, and judge each BatchNorm; None for a network without running statistics.
 
-    `batches` begins the batches (N, C, H, W) anew at each call: they are gone through once as the network answers, and
-    some of them (up to 64 pictures) once more with each layer read alone.
+    `batches` are (N, C, H, W) each, gone through once, as the network answers; some of the pictures (up to 64) are run
+    once more with each layer read alone.
 
     Raises:
         InferenceError: the network failed.
     """
-    pictures = 0
-
-    def count(done: int) -> None:
-        nonlocal pictures
-        pictures = done
-        if progress:
-            progress(done)
-
-    as_it_answers = arrivals(module, batches(), progress=count)
+    sample = _Sample()
+    twin = shared_copy(module)
+    as_it_answers = arrivals(twin, sample.of(batches), progress=progress)
     if not as_it_answers:
         return None
-    sample = _sample(batches())
-    alone = {row.name: row.figures() for row in arrivals(module, [sample], alone=True)}
-    judged = _judged([alone[row.name] for row in as_it_answers], len(sample))
+    kept = sample.batch()
+    alone = {row.name: row.figures() for row in arrivals(twin, [kept], alone=True)}
+    judged = _judged([alone[row.name] for row in as_it_answers], len(kept))
     rows = zip(as_it_answers, judged, strict=True)
     layers = tuple(
         CheckedLayer(row.name, figures.mean_z, figures.log_variance_gap, alone[row.name], doubt)
         for row, doubt in rows
         for figures in (row.figures(),)
     )
-    return BatchNormCheck(pictures, layers)
+    return BatchNormCheck(sample.seen, layers)
 
 
-def _sample(batches: Any) -> torch.Tensor:
-    """Pictures for one batch, spread evenly over all that there are: (up to 64, C, H, W)."""
-    import torch
+class _Sample:
+    """Pictures for one batch, spread evenly over all that go by: up to 64."""
 
-    kept: list[torch.Tensor] = []
-    step = 1
-    number = 0
-    for batch in batches:
-        for picture in batch:
-            if number % step == 0:
-                kept.append(picture)
-                if len(kept) > pictures_at_once(picture.numel()):
-                    kept, step = kept[::2], step * 2
-            number += 1
-    return torch.stack(kept)
+    def __init__(self) -> None:
+        self.seen = 0
+        self.step = 1
+        self.kept: list[torch.Tensor] = []
+
+    def of(self, batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The same batches (N, C, H, W), while every so manieth picture of them is kept."""
+        for batch in batches:
+            for picture in batch:
+                if self.seen % self.step == 0:
+                    self.kept.append(picture.clone())  # a view would hold its whole batch
+                    if len(self.kept) > pictures_at_once(picture.numel()):
+                        self.kept, self.step = self.kept[::2], self.step * 2
+                self.seen += 1
+            yield batch
+
+    def batch(self) -> torch.Tensor:
+        """What was kept: (up to 64, C, H, W)."""
+        import torch
+
+        return torch.stack(self.kept)
 
 
 def _judged(layers: Sequence[LayerFigures], pictures: int) -> list[str]:

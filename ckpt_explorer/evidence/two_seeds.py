@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ckpt_explorer.inference.class_scores import main_tensor
 from ckpt_explorer.inference.forward import place_of, timed_forward
 from ckpt_explorer.key_pair import is_counter, named
-from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.loading import LoadedModel, initialised
+from ckpt_explorer.loose_tensors import loose_attributes, tensors_inside
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,7 @@ def two_seeds(loaded: LoadedModel, x: torch.Tensor, progress: Progress | None = 
     first, again = _output(module, x), _output(module, x)
     if not _alike(first, again, 0.0):
         return TwoSeeds(False, (), forward_is_random=True)
-    others = _not_from_the_file(loaded, _built(loaded))
+    others = _not_from_the_file(loaded, initialised(loaded.architecture.builder(), SECOND_SEED))
     if not others:
         return TwoSeeds(True, ())
     if not bool(torch.isfinite(first).any()):
@@ -156,15 +157,6 @@ def _by_gradient(module: nn.Module, others: Mapping[str, Any], x: torch.Tensor) 
     )
 
 
-def _built(loaded: LoadedModel) -> nn.Module:
-    """The network anew, under another seed; the caller's random state is left alone."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SECOND_SEED)
-        return loaded.architecture.builder()()
-
-
 def _not_from_the_file(loaded: LoadedModel, other: nn.Module) -> dict[str, Any]:
     """Another value for each tensor that the file does not fix, by dotted name, in the module's order."""
     places = {**dict(other.named_parameters()), **dict(other.named_buffers())}
@@ -178,7 +170,7 @@ def _not_from_the_file(loaded: LoadedModel, other: nn.Module) -> dict[str, Any]:
             found[name] = places[name].detach().to(value.device, value.dtype)
     second = dict(_attributes(other))
     for name, value in _attributes(loaded.module):
-        inside, theirs = _inside(value), _inside(second.get(name))
+        inside, theirs = tensors_inside(value), tensors_inside(second.get(name))
         if any(_differ(one, two) for one, two in zip(inside, theirs, strict=False)):
             found[name] = _placed_like(value, second[name])
     return found
@@ -186,23 +178,9 @@ def _not_from_the_file(loaded: LoadedModel, other: nn.Module) -> dict[str, Any]:
 
 def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """What modules keep as plain attributes and holds tensors, by dotted name."""
-    from torch import nn
-
-    torchs_own = frozenset(vars(nn.Module()))
     for path, part in module.named_modules():
-        for name, value in vars(part).items():
-            if name not in torchs_own and _inside(value):
-                yield f"{path}.{name}" if path else name, value
-
-
-def _inside(value: Any) -> list[torch.Tensor]:
-    """The tensors in an attribute: itself, or those in its lists, tuples and dicts."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [tensor for item in items for tensor in _inside(item)]
+        for name, value in loose_attributes(part):
+            yield f"{path}.{name}" if path else name, value
 
 
 def _placed_like(kept: Any, value: Any) -> Any:

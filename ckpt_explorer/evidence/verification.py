@@ -141,10 +141,9 @@ def verify(
     unread: dict[str, None] = {}
     batchnorm = None
     if used is not None:
-        steps = used
         batchnorm = self_check(
             loaded.module,
-            lambda: _batches(named, steps, channels, batch_size, unread),
+            _batches(named, used, channels, batch_size, unread),
             lambda done: tell("Watching what arrives at each BatchNorm", done, len(named)),
         )
     return Verification(loaded, values, health, seeds, wiring, batchnorm, found, used, used_name, tuple(unread), notes)

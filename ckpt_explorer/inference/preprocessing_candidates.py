@@ -25,11 +25,6 @@ class PreparationCandidate:
     steps: Preprocessing
     family: str
 
-    @property
-    def is_turned(self) -> bool:
-        """Whether the colours are in the other order than the preset has them."""
-        return self.name != self.family
-
 
 def candidates_for(size: int, channels: int) -> tuple[PreparationCandidate, ...]:
     """The candidates for a network of this input size and these channels, the most usual first; each order of colours.

@@ -9,6 +9,7 @@ from ckpt_explorer.errors import ArchitectureError, RuleError
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.proposal import suggestion_for
 from ckpt_explorer.rules import RuleSet, parse_rule
+from ckpt_explorer.suggestion import Suggestion
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.session import Aligned, RuleDraft, Session
@@ -35,8 +36,7 @@ def aligned(here: Session) -> Aligned:
         here.pending_rules = None
     wanted = (here.place, history.rules)
     if here.aligned is None or here.aligned_for != wanted:
-        goes_on = tuple(history.rules)[: len(suggestion.rules)] == tuple(suggestion.rules)
-        by_order = suggestion.by_order if goes_on else frozenset()
+        by_order = _by_order(suggestion, history.rules)
         alignment, complaints = align_despite(here.checkpoint, architecture, history.rules, by_order)
         here.aligned, here.aligned_for = Aligned(alignment, complaints, suggestion, history), wanted
     if here.loaded is not None and here.loaded_as != (here.place, here.aligned.alignment.rules):
@@ -67,8 +67,16 @@ def _with_draft(here: Session, now: Aligned, draft: RuleDraft) -> Aligned | None
         return None
     alignment, complaints = now.alignment, now.complaints
     if rules != now.history.rules:
-        alignment, complaints = align_despite(here.checkpoint, alignment.architecture, rules, frozenset())
+        alignment, complaints = align_despite(
+            here.checkpoint, alignment.architecture, rules, _by_order(now.suggestion, rules)
+        )
     return Aligned(alignment, complaints, now.suggestion, now.history, at, _lit(alignment, at))
+
+
+def _by_order(suggestion: Suggestion, rules: RuleSet) -> frozenset[str]:
+    """The keys that only order puts in their place: as long as the suggested rules are in force and others follow them."""
+    goes_on = tuple(rules)[: len(suggestion.rules)] == tuple(suggestion.rules)
+    return suggestion.by_order if goes_on else frozenset()
 
 
 def drafted(rules: RuleSet, draft: RuleDraft) -> tuple[RuleSet, int]:

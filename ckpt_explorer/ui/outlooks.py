@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from ckpt_explorer.checkpoint import Checkpoint
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.outlook import Outlook, cannot_be, outlook_for, outlook_of, outlooks
-from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.outlook import Outlook, cannot_be, outlook_for, outlooks
 from ckpt_explorer.ui.job import Job, Progress
 from ckpt_explorer.ui.session import Session
 from ckpt_explorer.ui.target import Target
-
-Known = dict[tuple[str, str], Outlook]
-"""Outlooks by the path of the state dict and the key of the target."""
 
 
 def begin(here: Session) -> None:
@@ -54,16 +50,6 @@ def looked_at(here: Session, target: Target) -> Outlook:
     if found is None:
         found = _found(checkpoint, target, here.reference)
         here.outlooks[(checkpoint.selected, target.key)] = found
-    return found
-
-
-def of_candidate(here: Session, candidate: Candidate) -> Outlook:
-    """The outlook for a candidate of the selected state dict, found now where it is not known."""
-    target = Target.of(candidate)
-    found = for_target(here, target)
-    if found is None:
-        assert here.checkpoint is not None
-        found = here.outlooks[(here.checkpoint.selected, target.key)] = outlook_of(here.checkpoint, candidate)
     return found
 
 

@@ -30,7 +30,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def checked(module: nn.Module, x: Tensor) -> BatchNormCheck:
-    found = self_check(module, lambda: torch.split(x, 16))
+    found = self_check(module, torch.split(x, 16))
     assert found is not None
     return found
 
@@ -107,7 +107,7 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 def test_a_network_without_running_statistics_gives_nothing_to_check() -> None:
-    assert self_check(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), lambda: [pixels(2)]) is None
+    assert self_check(nn.Sequential(nn.Conv2d(3, 4, 3)).eval(), [pixels(2)]) is None
 
 
 REAL = ROOT.parent / "shared" / "real"
