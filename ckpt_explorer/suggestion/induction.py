@@ -21,7 +21,7 @@ from ckpt_explorer.suggestion.arithmetic import combining
 from ckpt_explorer.suggestion.forms import Form, counted_forms, forms_of, renamed_forms, shortcuts_of
 from ckpt_explorer.suggestion.merging import merged
 from ckpt_explorer.suggestion.pairing import Pair, Pairing
-from ckpt_explorer.suggestion.starts import starts
+from ckpt_explorer.suggestion.starts import shared_front, starts
 from ckpt_explorer.suggestion.templates import generalise
 
 PROBES = 80
@@ -50,6 +50,11 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     wanted = {pair.file.key: pair.model.key for pair in pairs}
     all_keys, foreign = list(keys), pairing.anatomy.belongs_to_another
     forms = forms_of(pairs)
+    front = shared_front([form.ours for form in forms])
+
+    def length(rules: Sequence[Rule]) -> int:
+        return _length(rules, front)
+
     step = max(len(pairs) // PROBES, 1)
     probes = dict(list(wanted.items())[::step])
     best = Induced(RuleSet(), -1)
@@ -57,9 +62,9 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
         if not merge and best.produced == len(wanted):
             break
         lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, kind, merge)}
-        for rules in sorted(lists, key=_length):
+        for rules in sorted(lists, key=length):
             whole = best.produced == len(wanted)
-            if len(rules) > MOST_RULES or (whole and _length(rules) >= _length(best.rules)):
+            if len(rules) > MOST_RULES or (whole and length(rules) >= length(best.rules)):
                 break
             if best.produced >= 0 and not _fits(rules, probes):
                 continue
@@ -108,9 +113,18 @@ def _fits(rules: tuple[Rule, ...], probes: Mapping[str, str]) -> bool:
         return False
 
 
-def _length(rules: Sequence[Rule]) -> int:
-    """Rules count first, then what there is to read in them."""
-    return sum(1000 + len(rule.find) + len(rule.to) + 50 * (rule.kind == "remove segment") for rule in rules)
+def _length(rules: Sequence[Rule], front: str) -> int:
+    """Rules count first, then what there is to read in them.
+
+    To cut `front`, behind which the whole network stands, is read at a glance, and hides in no other rule.
+    """
+    return sum(
+        1000 * ((rule.kind, rule.find) != ("strip prefix", front))
+        + len(rule.find)
+        + len(rule.to)
+        + 50 * (rule.kind == "remove segment")
+        for rule in rules
+    )
 
 
 def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], foreign: Callable[[str], bool]) -> Induced:

@@ -56,7 +56,7 @@ def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]
                 Rule("strip prefix", prefix, why=f"{plural(count, 'layer')} of the network stand behind it"),
             ]
     trunk = [form.ours for form in forms if form.part != "head"]
-    front = _shared(trunk)
+    front = shared_front(trunk)
     if front and front not in prefixes:
         yield [_strip(front, keys)]
     if collections := _collections(forms):
@@ -68,7 +68,7 @@ def _strip(prefix: str, keys: Sequence[str]) -> Rule:
     return Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it")
 
 
-def _shared(names: Sequence[str]) -> str:
+def shared_front(names: Sequence[str]) -> str:
     """What all names begin with, up to a separator."""
     if not names:
         return ""
