@@ -35,13 +35,18 @@ def input_channels(loaded: LoadedModel) -> int:
     return loaded.architecture.in_channels or 3
 
 
+def usual_side(loaded: LoadedModel) -> int:
+    """The side in pixels of the pictures that the network usually takes."""
+    return loaded.architecture.input_size or DEFAULT_SIZE
+
+
 def usual_preprocessing(loaded: LoadedModel) -> Preprocessing:
     """What to try first for this network, by its usual input size and its channels.
 
     Raises:
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
-    return default_preprocessing(loaded.architecture.input_size or DEFAULT_SIZE, input_channels(loaded))
+    return default_preprocessing(usual_side(loaded), input_channels(loaded))
 
 
 def fitting_preprocessing(
@@ -190,5 +195,5 @@ def as_named(images: Sequence[str | os.PathLike[str] | NamedImage]) -> list[Name
 
 def predict_random(loaded: LoadedModel, size: int | None = None) -> RandomCheck:
     """The how-to's own check: a random tensor in, the output's shape out, and a word on what that does not prove."""
-    usual = loaded.architecture.input_size or DEFAULT_SIZE
+    usual = usual_side(loaded)
     return random_check(loaded.module, input_channels(loaded), usual if size is None else size)

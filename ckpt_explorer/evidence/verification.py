@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ckpt_explorer.api import input_channels, usual_preprocessing, usual_side
 from ckpt_explorer.errors import Diagnosis, ImageError, InferenceError
 from ckpt_explorer.evidence.doubts import doubts_of
 from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing, find_preprocessing
@@ -24,7 +25,7 @@ from ckpt_explorer.evidence.wiring import Wiring, check_wiring
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.images import as_input, check_channels, open_image
 from ckpt_explorer.inference.prediction import NamedImage
-from ckpt_explorer.inference.preprocessing import Preprocessing, default_preprocessing
+from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.key_pair import Verdict
 from ckpt_explorer.loading import LoadedModel
 
@@ -115,12 +116,11 @@ def verify(
     tell("Comparing every tensor with the file", 0, 0)
     values = check_values(loaded)
     health = check_health(loaded)
-    channels = loaded.architecture.in_channels or 3
-    usual_side = loaded.architecture.input_size or 224
+    channels = input_channels(loaded)
     named, notes = _named(images)
     found, used, used_name = None, None, ""
     if named:
-        usual = default_preprocessing(usual_side, channels)
+        usual = usual_preprocessing(loaded)
         found = find_preprocessing(
             loaded.module,
             named,
@@ -133,7 +133,7 @@ def verify(
         check_channels(used, channels)
     seeds = two_seeds(
         loaded,
-        _first_input(named, used, channels, usual_side),
+        _first_input(named, used, channels, usual_side(loaded)),
         lambda done, of: tell("Changing what is random", done, of),
     )
     tell("Following the wiring", 0, 0)

@@ -92,31 +92,6 @@ def predict_batches(
             report(done, len(images))
 
 
-def predict(
-    module: torch.nn.Module,
-    images: Sequence[NamedImage],
-    preprocessing: Preprocessing,
-    *,
-    channels: int,
-    labels: Sequence[str] | None = None,
-    top: int = 5,
-    batch_size: int = 32,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Prediction | FailedImage]:
-    """All answers of `predict_batches` in one list, in the order of `images`. Raises what that raises."""
-    batches = predict_batches(
-        module,
-        images,
-        preprocessing,
-        channels=channels,
-        labels=labels,
-        top=top,
-        pace=Pace(batch_size),
-        progress=progress,
-    )
-    return [answer for batch in batches for answer in batch.answers]
-
-
 def _answered(
     module: torch.nn.Module,
     batch: Sequence[ReadImage[torch.Tensor]],

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ckpt_explorer.errors import ImageError, InferenceError
-from ckpt_explorer.inference.batches import predict
 from ckpt_explorer.inference.collection import Collection, collect, collect_uploads
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import FailedImage, Prediction
 from ckpt_explorer.inference.preprocessing import preprocessing
+from tests.inference.answers import predict
 from tests.inference.corpus import BAD_PICTURES, good_pictures, noise, overlapping, written, zipped
 from tests.inference.networks import resnet20
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ckpt_explorer.errors import InferenceError, LabelsError, PreprocessingError
-from ckpt_explorer.inference.batches import predict
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import (
     ClassScore,
@@ -22,6 +21,7 @@ from ckpt_explorer.inference.prediction import (
     random_check,
 )
 from ckpt_explorer.inference.preprocessing import preprocessing
+from tests.inference.answers import predict
 from tests.inference.networks import Gives, picture, resnet20
 
 CIFAR = preprocessing("cifar10")
