@@ -100,7 +100,7 @@ class Session:
     `rule_drafts` are the rules that are being typed, by the same key; `previewed` is what they would make of it.
     `selected_row` are the checkpoint's key and the model's of the row that was selected in the key diff; `sought_rows`
     counts the rows that were asked for elsewhere, and that the diff is to bring into sight; `map_clicked` until the page
-    has run again for it, `map_shown` while the map is.
+    has run again for it, `map_shown` while the map is. `sent_parts` names what this tab has of the diff's messages.
     `words` are those that the rule editor offers for the open file and network, with what they are for.
     `proposed` is the state dict and network that the file proposed by itself. `recalled` is what the browser kept of
     earlier work on it, and False once that was answered; `pending_rules` are those to be put in force where none were
@@ -145,6 +145,7 @@ class Session:
     previewed_for: object = None
     selected_row: tuple[str | None, str | None] | None = None
     sought_rows: int = 0
+    sent_parts: list[str] = field(default_factory=list)
     map_clicked: bool = False
     map_shown: bool = True
     load_choice: LoadChoice = field(default_factory=LoadChoice)

@@ -201,3 +201,27 @@ def test_rules_come_back_after_the_tab_was_reloaded_and_after_the_server_was_sta
         assert tab.page.evaluate("Object.keys(localStorage).filter(name => name.includes(':rules:')).length") == 1
         assert tab.problems == []
     context.close()
+
+
+def test_steps_back_and_forth_faster_than_the_page_can_run_never_stop_it(renamed: Explorer) -> None:
+    keys = renamed.page.keyboard
+    for number in 3 * (2, 3, 4):
+        renamed.line(number).focus()
+        keys.press("Space")
+        expect(renamed.line(number).locator(".note")).to_have_text("switched off")
+        renamed.idle()
+        renamed.page.wait_for_timeout(300)
+        for key in ("Home", "Space", "Control+z", "Control+z"):
+            keys.press(key)
+        renamed.rules_are(SUGGESTED)
+    renamed.verdict_is("COMPLETE")
+    assert renamed.problems == []
+
+
+def test_a_diff_whose_messages_are_gone_from_the_browser_gets_them_again(renamed: Explorer) -> None:
+    renamed.page.evaluate("globalThis[Symbol.for('checkpoint-explorer.key-diff')].parts.clear()")
+    renamed.line(2).focus()
+    renamed.page.keyboard.press("Space")
+    renamed.verdict_is("PARTIAL")
+    expect(renamed.page.locator(".diff .legend .chip", has_text="missing").locator("b")).to_have_text("2")
+    assert renamed.problems == []

@@ -13,6 +13,7 @@ from ckpt_explorer.suggestion.by_hand import Offer
 from ckpt_explorer.text import visible
 from ckpt_explorer.ui import journey, session
 from ckpt_explorer.ui.key_diff import component, details, same_thing
+from ckpt_explorer.ui.key_diff.sending import to_send
 from ckpt_explorer.ui.key_diff.wire import Part, base_of, state_of
 from ckpt_explorer.ui.session import Aligned, Session
 
@@ -35,9 +36,10 @@ def show() -> None:
     preview = journey.previewed(here)
     base, state = _messages(now, preview)
     with st.container(key="key-diff-wire"):
-        component.carrier(key="key-diff-base", data=base.data)
-        component.carrier(key="key-diff-state", data=state.data)
-    component.view(key=KEY, data=_light(here, now, preview, base, state), on_asked_change=_asked)
+        component.carrier(key="key-diff-base", data=to_send(base, here.sent_parts))
+        component.carrier(key="key-diff-state", data=to_send(state, here.sent_parts))
+    light = _light(here, now, preview, base, state)
+    component.view(key=KEY, data=light, on_asked_change=_asked, on_lacked_change=_lacked)
 
 
 def _messages(now: Aligned, preview: Aligned | None) -> tuple[Part, Part]:
@@ -105,6 +107,14 @@ def _asked() -> None:
     does = {"select": _select, "pair": _select, "take": _take, "propose": _propose}.get(str(asked.get("do")))
     if does is not None:
         does(here, now, asked)
+
+
+def _lacked() -> None:
+    """Send again what the browser has not got: its run was broken off, or it was long ago."""
+    lacked = session.widget_value(KEY, {}).get("lacked")
+    here = session.current()
+    if isinstance(lacked, list):
+        here.sent_parts = [name for name in here.sent_parts if name not in lacked]
 
 
 def _select(here: Session, now: Aligned, asked: Mapping[str, Any]) -> None:

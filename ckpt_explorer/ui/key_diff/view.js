@@ -18,6 +18,9 @@ function freshState() {
   };
 }
 
+/* Milliseconds after which a message that should have come with the others is asked for. */
+const MILLISECONDS_TO_COME = 250;
+
 class View {
   constructor(root) {
     this.dom = buildFrame(root.querySelector(".diff"), this);
@@ -40,6 +43,7 @@ class View {
   }
 
   close() {
+    clearTimeout(this.lacking);
     shelf.readers.delete(this.reader);
     this.sizes.disconnect();
     this.keep();
@@ -80,6 +84,14 @@ class View {
   show(data) {
     this.data = data;
     this.take();
+    clearTimeout(this.lacking);
+    this.lacking = setTimeout(() => this.lacks(), MILLISECONDS_TO_COME);
+  }
+
+  /* A message that was sent before, says the other side, and is not here: ask for it. */
+  lacks() {
+    const lacked = [this.data.base, this.data.state].filter((name) => !shelf.parts.has(name));
+    if (lacked.length) this.c.setTriggerValue("lacked", lacked);
   }
 
   take() {

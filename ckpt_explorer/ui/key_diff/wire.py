@@ -1,7 +1,7 @@
 """How an alignment travels to the browser: columns of numbers in one run of bytes behind a small JSON header.
 
 What is heavy and stays (the keys of both sides, their shapes and dtypes) is one message, and what a rule changes (who
-is paired with whom, and how) another, a few bytes a row. Streamlit sends a message that it sent before as a hash.
+is paired with whom, and how) another, a few bytes a row. A message that was sent before is not sent again (`sending`).
 
     4 bytes      length of the header, little-endian
     header       JSON, ASCII; "columns" holds for each column its kind (i4, u2, u1), offset behind the header, length
