@@ -31,7 +31,7 @@ FindStorages = Callable[[Sequence[StorageClaim]], Sequence[Storage]]
 AT_ONCE = 4096
 """Claims that are looked at together."""
 
-_SIZE, _VIEW_OFFSET = attrgetter("size"), attrgetter("view_offset")
+_KEY, _SIZE, _VIEW_OFFSET = attrgetter("key"), attrgetter("size"), attrgetter("view_offset")
 _NEW_TUPLE: Callable[..., TensorInfo] = tuple.__new__
 """Faster than the named tuple's own constructor, which wants its fields one by one."""
 
@@ -66,6 +66,9 @@ def tensor_infos(
     Raises:
         CorruptCheckpoint: a dtype is unknown, a shape impossible, or a tensor reaches beyond its storage.
     """
+    infos = list(claims.values())
+    if set(map(type, infos)) == {TensorInfo} and list(map(_KEY, infos)) == list(claims):
+        return claims  # type: ignore[return-value]
     keys = [key for key, claim in claims.items() if type(claim) is not TensorInfo or claim.key != key]
     for first in range(0, len(keys), AT_ONCE):
         some = keys[first : first + AT_ONCE]

@@ -245,11 +245,11 @@ def _sizes_fit(sizes: Column, texts: Column) -> bool:
 
 def _puts_are_new(walk: Walk, *columns: Column) -> bool:
     """Do the memo entries count up by one, as every pickler numbers them, and is none of them there yet?"""
-    width, *others = {len(put) for put in columns[0]}
+    width = len(columns[0][0])  # and of all others: a pattern takes puts of one kind
     first = int.from_bytes(columns[0][0], "little")
     joined = b"".join(chain.from_iterable(zip(*columns, strict=True)))
     count = len(joined) // width
-    if others or first + count > 256**width:
+    if first + count > 256**width:
         return False
     if joined != _counting(first, count, width):
         return False
