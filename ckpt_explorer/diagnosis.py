@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from ckpt_explorer.alignment import Alignment
-from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.suggestion import Candidate
@@ -124,10 +125,15 @@ def _no_head(case: Situation) -> Diagnosis | None:
 
 
 def _relative(case: Situation) -> tuple[str, str] | None:
-    """The family that the file seems to be of, and what shows it."""
-    networks = networks_in(case.alignment.state_dict)
-    found = relatives_of(case.alignment.state_dict, networks[0] if networks else None)
-    return next(found, None)
+    """The family that the file seems to be of, and what shows it: the same whatever the rules are."""
+    state_dict = case.alignment.state_dict
+    if state_dict not in _relatives:
+        networks = networks_in(state_dict)
+        _relatives[state_dict] = next(relatives_of(state_dict, networks[0] if networks else None), None)
+    return _relatives[state_dict]
+
+
+_relatives: WeakKeyDictionary[StateDict, tuple[str, str] | None] = WeakKeyDictionary()
 
 
 def _strangers(case: Situation) -> Diagnosis | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.collector import collector_paused
 from ckpt_explorer.errors import CorruptCheckpoint, NotACheckpoint, RefusedFile
 from ckpt_explorer.reading.as_checkpoint import from_pickled, from_safetensors
 from ckpt_explorer.reading.folders import open_folder
@@ -88,7 +87,7 @@ def open_checkpoint(
             read, `readable` says how much.
     """
     wanted = Wanted(member, salvage, progress)
-    with _collector_paused():
+    with collector_paused():
         if isinstance(given, Mapping):
             return _open_folder(folder_of_files(name or "upload", given), wanted)
         if isinstance(given, str) and is_address(given):
@@ -121,18 +120,6 @@ def _open_address(address: str, wanted: Wanted, fetch_all: bool) -> Checkpoint:
         siblings = remote_siblings(address, progress=wanted.progress)
         return _open_folder(siblings, replace(wanted, member=next(iter(siblings))))
     return _open_source(remote_source(place, progress=wanted.progress, fetch_all=fetch_all), wanted)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Describing a checkpoint makes thousands of small objects, none of which is garbage: looking for it costs a tenth."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _open_folder(folder: Folder, wanted: Wanted) -> Checkpoint:

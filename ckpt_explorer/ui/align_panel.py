@@ -30,3 +30,4 @@ def show() -> None:
     with above:
         network_map.show()
     next_step.notes(here)
+    key_diff.show_details()

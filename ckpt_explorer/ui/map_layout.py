@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -135,7 +135,8 @@ def _items(alignment: Alignment) -> list[_Item]:
 def _depth(names: Sequence[str]) -> int:
     """Segments of a name that a tile stands for, so that there are not too many tiles."""
     for depth in (99, 4, 3, 2, 1):
-        if sum(1 for _ in groupby(_cut(name, depth) for name in names)) <= MOST_TILES:
+        tiles = groupby(_cut(name, depth) for name in names)
+        if sum(1 for _ in islice(tiles, MOST_TILES + 1)) <= MOST_TILES:
             return depth
     return 0
 

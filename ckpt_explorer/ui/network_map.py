@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -197,11 +198,8 @@ def _is_selected(tile: Tile, selected: tuple[str | None, str | None] | None) -> 
 def _hover(tile: Tile, alignment: Alignment) -> str:
     """What is said of a tile, as the few tags that plotly knows; every name in it is escaped."""
     if len(tile.rows) > 1:
-        counts = [
-            f"{SYMBOLS[status]} {number:,} {status}"
-            for status in Status
-            if (number := sum(row.status is status for row in tile.rows))
-        ]
+        found = Counter(row.status for row in tile.rows)
+        counts = [f"{SYMBOLS[status]} {found[status]:,} {status}" for status in Status if found[status]]
         return "<br>".join([f"<b>{_name(tile.name)}</b>", plural(len(tile.rows), "tensor"), *counts])
     return "<br>".join(_lines(tile.rows[0], alignment))
 

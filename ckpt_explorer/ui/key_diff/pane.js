@@ -6,6 +6,7 @@ function drawPane(view) {
   const had = pane.contains(view.root.activeElement);
   const { scrollTop } = pane;
   pane.replaceChildren();
+  const at = selected ? view.seenAt(selected) : -1;
   const row = selected ? rowOf(rows, selected.left, selected.right) : -1;
   const details = row >= 0 ? answered(view) : null;
   const why = element("div", "why");
@@ -18,6 +19,7 @@ function drawPane(view) {
   }
   pane.append(copies(view, row));
   pane.scrollTop = scrollTop;
+  if (at >= 0) view.inSight(at);  // the pane has grown at the cost of the grid
   if (had || view.wantsPane) focusPane(view);
 }
 
@@ -31,9 +33,11 @@ function focusPane(view) {
 
 /* What Python says of the row that is selected now, if it has answered. */
 function answered(view) {
-  const { details } = view.data;
-  const { selected } = view;
-  return details && selected && details.left === selected.left && details.right === selected.right ? details : null;
+  const { data, selected } = view;
+  if (!selected) return null;
+  const isMeant = (part) =>
+    part.name.startsWith("details:") && part.base === data.base && part.state === data.said && part.left === selected.left && part.right === selected.right;
+  return [...shelf.parts.values()].find(isMeant) || null;
 }
 
 function hint(view) {

@@ -14,7 +14,7 @@ from ckpt_explorer.text import visible
 from ckpt_explorer.ui import journey, session
 from ckpt_explorer.ui.key_diff import component, details, same_thing
 from ckpt_explorer.ui.key_diff.sending import to_send
-from ckpt_explorer.ui.key_diff.wire import Part, base_of, state_of
+from ckpt_explorer.ui.key_diff.wire import Part, base_of, packed, state_of
 from ckpt_explorer.ui.session import Aligned, Session
 
 KEY = "key-diff"
@@ -40,6 +40,21 @@ def show() -> None:
         component.carrier(key="key-diff-state", data=to_send(state, here.sent_parts))
     light = _light(here, now, preview, base, state)
     component.view(key=KEY, data=light, on_asked_change=_asked, on_lacked_change=_lacked)
+
+
+def show_details() -> None:
+    """What is to be said of the selected row, as a message of its own: it may take longer than all the rest, so it is
+    made when everything else stands on the screen."""
+    here = session.current()
+    now = journey.aligned(here)
+    selected = here.selected_row
+    if selected is None or (place := _place(now.alignment, selected)) == (-1, -1):
+        return
+    base, state = _messages(now, None)
+    said = details.of_row(now.alignment, selected, _offers(now.alignment, selected))
+    header = {"base": base.name, "state": state.name, "left": place[0], "right": place[1], **said}
+    with st.container(key="key-diff-wire-details"):
+        component.carrier(key="key-diff-details", data=to_send(packed("details", header, {}), here.sent_parts))
 
 
 def _messages(now: Aligned, preview: Aligned | None) -> tuple[Part, Part]:
@@ -69,6 +84,7 @@ def _light(here: Session, now: Aligned, preview: Aligned | None, base: Part, sta
     light: dict[str, Any] = {
         "base": base.name,
         "state": state.name,
+        "said": _messages(now, None)[1].name,
         "network": alignment.architecture.name,
         "parts": "blocks" if alignment.architecture.kind in ("named", "custom") else "numbered parts",
         "preview": preview is not None,
@@ -79,11 +95,6 @@ def _light(here: Session, now: Aligned, preview: Aligned | None, base: Part, sta
     if selected is not None and (place := _place(alignment, selected)) != (-1, -1):
         left, right = place
         light["selected"] = {"left": left, "right": right, "seek": here.sought_rows}
-        light["details"] = {
-            "left": left,
-            "right": right,
-            **details.of_row(alignment, selected, _offers(alignment, selected)),
-        }
     return light
 
 

@@ -268,6 +268,14 @@ class View {
     else if (top + this.height > port.scrollTop + port.clientHeight) port.scrollTop = top + this.height - port.clientHeight;
   }
 
+  /* The line of the selected row, if it is in sight; -1 if not. */
+  seenAt(selected) {
+    const { port } = this.dom;
+    const at = findLine(this.rows, this.lines, selected);
+    const top = at * this.height - port.scrollTop;
+    return at >= 0 && top >= 0 && top < port.clientHeight ? at : -1;
+  }
+
   /* Open what hides a row, and bring it to the middle. */
   reveal(left, right) {
     const row = rowOf(this.rows, left, right);

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,27 +81,28 @@ def state_of(alignment: Alignment, lit: Iterable[int] = (), before: Alignment | 
     """
     pairs = alignment.pairs
     count = len(pairs)
-    place = {key: at for at, key in enumerate(alignment.state_dict)}
-    wanted = {key: at for at, key in enumerate(alignment.architecture.tree)}
+    keys, renamed, models, statuses, _, _, _, rules, notes_given = zip(*pairs, strict=True) if pairs else ((),) * 9
+    place: dict[str | None, int] = {key: at for at, key in enumerate(alignment.state_dict)}
+    wanted: dict[str | None, int] = {key: at for at, key in enumerate(alignment.architecture.tree)}
     code = {status: at for at, status in enumerate(STATUSES)}
     notes = _Coded([""])
     named = [
-        (at, pair.renamed)
-        for at, pair in enumerate(pairs)
-        if pair.renamed is not None and pair.renamed != pair.model and pair.renamed != pair.checkpoint
+        (at, text)
+        for at, (key, text, model) in enumerate(zip(keys, renamed, models, strict=True))
+        if text is not None and text not in (model, key)
     ]
     texts, shared = front_coded([text for _, text in named])
     columns = {
-        "left": _numbers((-1 if pair.checkpoint is None else place[pair.checkpoint] for pair in pairs), "i4", count),
-        "right": _numbers((-1 if pair.model is None else wanted[pair.model] for pair in pairs), "i4", count),
-        "status": _numbers((code[pair.status] for pair in pairs), "u1", count),
-        "rule": _numbers((0 if pair.rule is None else pair.rule + 1 for pair in pairs), "u2", count),
-        "note": notes.column([_note(pair.note, pair.checkpoint, alignment) for pair in pairs]),
+        "left": _numbers(map(place.get, keys, repeat(-1)), "i4", count),
+        "right": _numbers(map(wanted.get, models, repeat(-1)), "i4", count),
+        "status": _numbers(map(code.__getitem__, statuses), "u1", count),
+        "rule": _numbers((0 if rule is None else rule + 1 for rule in rules), "u2", count),
+        "note": notes.column(_notes(notes_given, keys, alignment)),
         "renamed_row": _numbers((at for at, _ in named), "i4", len(named)),
         "renamed_shared": shared,
     }
-    for at, pair in enumerate(pairs):
-        if pair.status is Status.MISSING and is_counter(pair.model or ""):
+    for at in np.flatnonzero(columns["status"] == code[Status.MISSING]).tolist():
+        if is_counter(models[at] or ""):
             columns["status"][at] |= HARMLESS
     rows = [row for row in lit if row < count]
     if rows:
@@ -160,9 +162,15 @@ def _numbers(values: Iterable[int], kind: str, count: int) -> np.ndarray[Any, An
     return np.fromiter(values, _KINDS[kind], count)
 
 
-def _note(note: str, key: str | None, alignment: Alignment) -> str:
-    by_order = "only the order of names speaks for this pair" if key in alignment.by_order else ""
-    return "; ".join(part for part in (note, by_order) if part)
+def _notes(notes: Sequence[str], keys: Sequence[str | None], alignment: Alignment) -> list[str]:
+    by_order = alignment.by_order
+    if not by_order:
+        return list(notes)
+    says = "only the order of names speaks for this pair"
+    return [
+        "; ".join(part for part in (note, says if key in by_order else "") if part)
+        for note, key in zip(notes, keys, strict=True)
+    ]
 
 
 def _words(alignment: Alignment) -> list[list[str]]:
