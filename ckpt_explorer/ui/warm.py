@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
 import time
@@ -38,6 +39,7 @@ class Warmth:
 def _import(warmth: Warmth) -> None:
     try:
         importlib.import_module("torchvision")
+        gc.freeze()  # a million objects that stay: a collection need not look at them again and again
     except Exception as error:  # noqa: BLE001  whatever breaks the import is shown in the status line
         warmth.failed = visible(f"{type(error).__name__}: {error}", 160)
     warmth.done.set()

@@ -187,6 +187,25 @@ def test_one_key_of_fifty_thousand_is_found(tab: Explorer, tmp_path: Path) -> No
     assert tab.problems == []
 
 
+def test_a_slash_searches_from_anywhere_but_a_field(tab: Explorer) -> None:
+    tab.click("open-renamed")
+    tab.says("say-good-facts", "renamed")
+    tab.aligns()
+    grid = Grid(tab)
+    expect(grid.lines.first).to_be_visible()
+    tab.line(1).focus()
+    tab.page.keyboard.press("/")
+    tab.page.keyboard.type("conv2")
+    expect(grid.query).to_have_value("conv2")
+    tab.line(1).focus()
+    tab.page.keyboard.press("F2")
+    tab.page.keyboard.type("/")
+    expect(tab.rule_field).to_have_value("strip prefix 'module.'/")
+    expect(grid.query).to_have_value("conv2")
+    tab.page.keyboard.press("Escape")
+    assert tab.problems == []
+
+
 HOSTILE = {
     "<img src=x onerror=alert(1)>.weight": "<img src=x onerror=alert(1)>.weight",
     "\x1b[31mred": "\\x1b[31mred",

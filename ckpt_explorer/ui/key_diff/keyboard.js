@@ -1,17 +1,20 @@
 /* What a person does: keys, clicks, drags, typing. */
 
 function listen(view) {
-  const { grid, port, query, map, diff } = view.dom;
+  const { grid, port, query, map } = view.dom;
   const on = (target, event, act, options) => target.addEventListener(event, (happened) => view.guarded(() => act(happened)), options);
 
   on(port, "scroll", () => view.draw(), { passive: true });
   on(grid, "keydown", (event) => gridKey(view, event));
-  on(diff, "keydown", (event) => {
-    if (event.key !== "/" || event.target === query || event.ctrlKey || event.metaKey || event.altKey) return;
+  view.slashed = (event) => {
+    const inside = event.composedPath()[0];
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !grid.getClientRects().length) return;
+    if (inside instanceof Element && inside.matches("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
     event.preventDefault();
     query.focus();
     query.select();
-  });
+  };
+  document.addEventListener("keydown", view.slashed);
 
   let pending = 0;
   on(query, "input", () => {

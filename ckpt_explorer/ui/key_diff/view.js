@@ -44,6 +44,7 @@ class View {
 
   close() {
     clearTimeout(this.lacking);
+    document.removeEventListener("keydown", this.slashed);
     shelf.readers.delete(this.reader);
     this.sizes.disconnect();
     this.keep();
