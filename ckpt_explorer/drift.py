@@ -29,11 +29,15 @@ class Drift:
         """One sentence for a person; empty where there is no drift."""
         parts = []
         if self.idle:
-            parts.append(f"{plural(len(self.idle), 'rule')} ({_positions(self.idle)}) touch nothing in this file")
+            touch = "touches" if len(self.idle) == 1 else "touch"
+            parts.append(f"{plural(len(self.idle), 'rule')} ({_positions(self.idle)}) {touch} nothing in this file")
         if self.unknown:
             parts.append(f"no rule knows {plural(len(self.unknown), 'key')} of it ({named(self.unknown)})")
         if self.missing:
-            parts.append(f"{plural(len(self.missing), 'tensor')} of the network find no source ({named(self.missing)})")
+            find = "finds" if len(self.missing) == 1 else "find"
+            parts.append(
+                f"{plural(len(self.missing), 'tensor')} of the network {find} no source ({named(self.missing)})"
+            )
         return f"The rules were written for another file: {'; '.join(parts)}." if parts else ""
 
     def as_json(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_rules_that_touch_nothing_and_keys_that_no_rule_knows_are_named(tmp_path
     assert drift.idle == (1,)
     assert set(drift.unknown) == {"module.classifier.weight", "module.classifier.bias", "module.queue"}
     assert drift.missing == ("fc.weight", "fc.bias")
-    assert "touch nothing" in drift.says and "no rule knows" in drift.says and "find no source" in drift.says
+    assert "touches nothing" in drift.says and "no rule knows" in drift.says and "find no source" in drift.says
 
 
 def test_suggested_rules_have_no_drift_to_report(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from ckpt_explorer.rules import RuleSet
 
+IMPORT, RECALL = "import rules", "take back the rules one had"
+"""Steps by which rules come from elsewhere: from a file or the clipboard, and from the browser's memory."""
+
 
 @dataclass
 class History:
@@ -56,6 +59,11 @@ class History:
     def next_redo(self) -> str:
         """What redo would do again, or nothing."""
         return self.undone[-1][0] if self.undone else ""
+
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether the rules in force, or some of them, were written for another file."""
+        return any(step in (IMPORT, RECALL) for step, _ in self.done)
 
     @property
     def steps(self) -> list[str]:

@@ -11,7 +11,7 @@ from ckpt_explorer.proposal import suggestion_for
 from ckpt_explorer.rules import RuleSet, parse_rule
 from ckpt_explorer.suggestion import Suggestion
 from ckpt_explorer.ui import plain
-from ckpt_explorer.ui.history import History
+from ckpt_explorer.ui.history import RECALL, History
 from ckpt_explorer.ui.session import Aligned, RuleDraft, Session
 
 
@@ -32,7 +32,7 @@ def aligned(here: Session) -> Aligned:
     suggestion = here.suggestions[here.place]
     history = here.histories.setdefault(here.place, History(suggestion.rules))
     if here.pending_rules is not None:
-        history.commit("take back the rules one had", here.pending_rules)
+        history.commit(RECALL, here.pending_rules)
         here.pending_rules = None
     wanted = (here.place, history.rules)
     if here.aligned is None or here.aligned_for != wanted:

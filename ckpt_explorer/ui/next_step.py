@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ckpt_explorer.diagnosis import diagnoses_of
+from ckpt_explorer.drift import drift_of
 from ckpt_explorer.suggestion import suggest_rules
 from ckpt_explorer.suggestion.rules import Alternative
 from ckpt_explorer.text import plural
@@ -29,8 +30,11 @@ def notes(here: Session) -> None:
     suggestion = aligned.suggestion
     opinion = suggestion.second_opinion if aligned.alignment.rules == suggestion.rules else None
     found = diagnoses_of(here.checkpoint, aligned.alignment, here.candidates, suggestion.alternatives, opinion)
-    if found:
+    drift = drift_of(aligned.alignment).says if aligned.history.from_elsewhere else ""
+    if found or drift:
         plain.heading("What was noticed")
+    if drift:
+        plain.quiet(f"{drift} Edit these rules, or take the suggestion for this file.")
     for note in found:
         plain.quiet(f"{note.says}: {note.next}")
     _other_copies(here, suggestion.alternatives)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import threading
@@ -40,6 +41,7 @@ def _import(warmth: Warmth) -> None:
     try:
         importlib.import_module("torchvision")
         gc.freeze()  # a million objects that stay: a collection need not look at them again and again
+        atexit.register(gc.unfreeze)  # but the last one does, or libraries complain of what was never freed
     except Exception as error:  # noqa: BLE001  whatever breaks the import is shown in the status line
         warmth.failed = visible(f"{type(error).__name__}: {error}", 160)
     warmth.done.set()

@@ -361,3 +361,15 @@ def test_the_words_are_those_of_the_file_and_of_the_network(renamed: Tab) -> Non
     assert {"norm{n}.", "classifier.", "shortcut."} <= set(words["segments"])
     assert {"bn{n}.", "fc.", "downsample."} <= set(words["targets"])
     assert [kind["name"] for kind in words["kinds"]][:2] == ["strip prefix", "add prefix"]
+
+
+def test_rules_from_another_file_say_what_they_do_not_reach_in_this_one(renamed: Tab) -> None:
+    assert not any("written for another file" in text for text in renamed.says)
+    text = "\n".join((STRIP, "rename 'linear.' -> 'fc.'", SHORTCUT, NORM))
+    renamed.acts({"act": "import", "text": text})
+    said = next(text for text in renamed.says if "written for another file" in text)
+    assert "1 rule (2) touches nothing in this file" in said
+    assert "no rule knows 2 keys of it (classifier.weight" in said or "module.classifier.weight" in said
+    assert "2 tensors of the network find no source (fc.weight, fc.bias)" in said
+    renamed.acts({"act": "undo"})
+    assert not any("written for another file" in text for text in renamed.says)

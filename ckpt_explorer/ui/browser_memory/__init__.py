@@ -13,6 +13,7 @@ import streamlit as st
 
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui.browser_memory.remembered import Remembered, remembered_from
+from ckpt_explorer.ui.history import RECALL
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.session import Aligned, Session, current, widget_value
 
@@ -112,4 +113,4 @@ def _take_back(here: Session, kept: Remembered) -> None:
     if history is None:
         here.pending_rules = kept.rules
     else:
-        history.commit("take back the rules one had", kept.rules)
+        history.commit(RECALL, kept.rules)

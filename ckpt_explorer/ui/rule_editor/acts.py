@@ -10,7 +10,7 @@ from typing import Any
 
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet, rules_from_json
-from ckpt_explorer.ui.history import History
+from ckpt_explorer.ui.history import IMPORT, History
 from ckpt_explorer.ui.journey import drafted
 from ckpt_explorer.ui.rule_editor.offers import offers_for
 from ckpt_explorer.ui.rule_editor.suggested import at_its_place
@@ -197,7 +197,7 @@ def _import(here: Session, history: History, act: Act) -> None:
         here.drafts[PASTED] = (text[: 1 << 20], str(error))
         raise
     here.drafts.pop(PASTED, None)
-    history.commit("import rules", added if act.get("behind") is True else rules)
+    history.commit(IMPORT, added if act.get("behind") is True else rules)
 
 
 def _offer(here: Session, history: History, act: Act) -> None:
