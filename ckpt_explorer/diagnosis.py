@@ -14,6 +14,7 @@ from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
+from ckpt_explorer.other_network import head_diagnosis, network_diagnoses, shape_diagnosis
 from ckpt_explorer.suggestion import Candidate
 from ckpt_explorer.suggestion.function_options import offers_for
 from ckpt_explorer.suggestion.relatives import relatives_of
@@ -201,6 +202,17 @@ def _no_resnet(case: Situation) -> Diagnosis | None:
     )
 
 
+def _double(case: Situation) -> Diagnosis | None:
+    floats = [info.dtype for info in case.alignment.state_dict.values() if "float" in info.dtype]
+    if floats.count("float64") * 2 <= len(floats):
+        return None
+    return Diagnosis(
+        "D4",
+        "The weights are saved in double precision (float64), which no MPS device computes with",
+        "they are cast to float32 on loading, which rounds them.",
+    )
+
+
 def _half(case: Situation) -> Diagnosis | None:
     halves = {info.dtype for info in case.alignment.state_dict.values()} & {"float16", "bfloat16"}
     if not halves:
@@ -226,6 +238,7 @@ TESTS: tuple[Callable[[Situation], Diagnosis | None], ...] = (
     _no_head,
     _counters,
     _half,
+    _double,
     _function_options,
 )
 
@@ -239,4 +252,13 @@ def diagnoses_of(
 ) -> tuple[Diagnosis, ...]:
     """What is to be said of this checkpoint and this network, in the order of the table."""
     case = Situation(checkpoint, alignment, candidates, alternatives, opinion)
-    return tuple(found for test in TESTS if (found := test(case)))
+    found = [row for test in TESTS if (row := test(case))]
+    ids = {row.id for row in found}
+    apart = [] if "A7" in ids and _relative(case) else list(network_diagnoses(alignment, candidates))
+    if apart:  # where two plain networks part says more than that something is left over
+        found = [row for row in found if row.id != "A7"]
+    head = head_diagnosis(alignment, case.head_rows)
+    if head is not None:  # it says more than that the last layer is missing
+        found = [row for row in found if row.id != "A11"] + [head]
+    shape = shape_diagnosis(alignment, known=bool(apart) or "A10" in ids)
+    return (*apart, *found, *([] if shape is None else [shape]))
