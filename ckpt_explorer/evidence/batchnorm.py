@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 FEWEST_CHANNELS, FEWEST_SPREAD = 8, 0.2
+FAR_FROM_ZERO = 30.0
+"""Mean square over variance from which the difference of sums is not taken: up to it, float32 leaves four digits."""
 AT_ONCE = 64
 AT_ONCE_VALUES = 64 * 3 * 158**2
 """64 pictures of up to 158 px, or 32 of 224."""
@@ -45,6 +47,11 @@ class LayerFigures:
     slope: float | None
     likeness: float | None
 
+    @property
+    def distance(self) -> float:
+        """How far off, in standard deviations: of the mean, plus the error of the deviation's logarithm."""
+        return self.mean_z + self.log_variance_gap / 2
+
 
 @dataclass
 class Arrivals:
@@ -60,10 +67,7 @@ class Arrivals:
 
     def take(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add a batch (N, C, ...); returns its own mean and biased variance (C,). Chan et al. 1979, parallel variance."""
-        import torch
-
-        dims = [0, *range(2, x.dim())]
-        variance, mean = torch.var_mean(x.float(), dims, correction=0)
+        mean, variance = channel_moments(x)
         number = x.numel() // x.shape[1]
         here, squares = mean.cpu().double(), variance.cpu().double() * number
         if self.mean is None or self.squares is None:
@@ -80,6 +84,27 @@ class Arrivals:
         """What has arrived so far, against what was kept."""
         assert self.mean is not None and self.squares is not None
         return figures_of(self, self.mean, self.squares / self.count)
+
+
+def channel_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance (C,) of (N, C, ...), in float64.
+
+    From sums and sums of squares, each over one row in float32 and over the rows in float64: ten times as fast as
+    `torch.var_mean`. A channel whose mean lies so far from 0 that the difference of the two would lose its digits is
+    read again in two passes.
+    """
+    import torch
+
+    rows = x.float().flatten(2) if x.dim() > 2 else x.float()[:, :, None]
+    number = rows.shape[0] * rows.shape[2]
+    mean = rows.sum(2).double().sum(0) / number
+    squares = torch.linalg.vector_norm(rows, dim=2).double().square().sum(0) / number
+    variance = squares - mean.square()
+    far = ~(variance * FAR_FROM_ZERO > squares)
+    if bool(far.any()):
+        columns = rows[:, far].double()
+        variance[far], mean[far] = torch.var_mean(columns, (0, 2), correction=0)
+    return mean, variance
 
 
 def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> LayerFigures:
@@ -187,7 +212,6 @@ def arrivals(
     batches: Iterable[torch.Tensor],
     *,
     alone: bool = False,
-    first: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Arrivals, ...]:
     """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
@@ -199,11 +223,25 @@ def arrivals(
     """
     place = place_of(module)
     done = 0
-    with watched(module, alone=alone, first=first) as seen:
+    with watched(module, alone=alone) as seen:
         for x in batches:
-            with suppress(EnoughSeen):
-                timed_forward(module, x.to(place.device, place.dtype))
+            timed_forward(module, x.to(place.device, place.dtype))
             done += len(x)
             if progress:
                 progress(done)
     return tuple(seen.values())
+
+
+def first_arrivals(module: nn.Module, batches: Iterable[torch.Tensor], first: int) -> Iterator[tuple[Arrivals, ...]]:
+    """For each batch (N, C, H, W) by itself, what arrives at the first BatchNorms; nothing behind them is run.
+
+    Raises:
+        InferenceError: the network failed.
+    """
+    place = place_of(module)
+    with watched(module, first=first) as seen:
+        for x in batches:
+            seen.clear()
+            with suppress(EnoughSeen):
+                timed_forward(module, x.to(place.device, place.dtype))
+            yield tuple(seen.values())

@@ -15,27 +15,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.errors import ImageError, InferenceError
-from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals, pictures_at_once
-from ckpt_explorer.evidence.two_seeds import shared_copy
-from ckpt_explorer.inference.images import as_input, open_image
+from ckpt_explorer.evidence.batchnorm import Arrivals
+from ckpt_explorer.evidence.pictures import Pictures
+from ckpt_explorer.evidence.readings import Readings
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.preprocessing_candidates import (
     PreparationCandidate,
     candidates_for,
-    numbers,
-    plain_steps,
 )
 from ckpt_explorer.text import plural
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 FIRST_LAYERS = 4
 """BatchNorms that decide: the stem's, and those of the first block or two."""
-ROUGHLY, CLOSELY = 8, 32
+ROUGHLY, CLOSELY = 4, 32
 """Pictures for all candidates, and for those that are near; the order of colours is asked of up to 64."""
 NEAR_TIMES, NEAR_PLUS = 2.0, 0.1
 """The distance from which a candidate is out: twice that of the best, or 0.1 deviations more. A random crop with padding
@@ -139,9 +135,19 @@ def find_preprocessing(
         InferenceError: no picture can be read, or the network failed.
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
-    cut = given or usual
-    pixels = _pixels(images, plain_steps(cut, channels), channels)
-    twin = shared_copy(module)
+    pictures = Pictures(images, given or usual, channels)
+    return rank_preparations(Readings(module, pictures), given or usual, channels, given=given, progress=progress)
+
+
+def rank_preparations(
+    readings: Readings,
+    cut: Preprocessing,
+    channels: int,
+    *,
+    given: Preprocessing | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FoundPreprocessing | None:
+    """As `find_preprocessing`, for pictures that may have been read before; `cut` is how they were cut to size."""
     tried = [
         PreparationCandidate(row.name, _cut_like(row.steps, cut), row.family)
         for row in candidates_for(cut.size, channels)
@@ -149,68 +155,63 @@ def find_preprocessing(
     if given is not None and not any(_same_numbers(given, row.steps) for row in tried):
         tried.append(PreparationCandidate("given", given, "given"))
     rows: dict[str, RankedPreparation] = {}
-    for done, candidate in enumerate(tried, 1):
-        seen = _first_arrivals(twin, pixels, ROUGHLY, candidate)
-        if not seen:
-            return None
-        rows[candidate.name] = _ranked(candidate, seen)
-        if progress:
-            progress(done, len(tried))
+
+    def read(candidates: Sequence[PreparationCandidate], count: int) -> None:
+        each = readings.first((candidate.steps for candidate in candidates), count, FIRST_LAYERS)
+        for candidate, seen in zip(candidates, each, strict=True):
+            rows[candidate.name] = _ranked(candidate, seen)
+            if progress:
+                progress(len(rows), len(tried))
+
+    if not next(readings.first([tried[0].steps], count=1, layers=1)):
+        return None
+    read(tried, ROUGHLY)
     best = min(row.distance for row in rows.values())
     near = [row for row in tried if rows[row.name].distance <= WORTH_A_LOOK * best + NEAR_PLUS]
-    for candidate in near:
-        rows[candidate.name] = _ranked(candidate, _first_arrivals(twin, pixels, CLOSELY, candidate))
-        if progress:
-            progress(len(tried), len(tried))
-    order, out = _order(twin, pixels, near, rows)
-    left = [rows[row.name] for row in near if row.name not in out]
-    nearest = min(left, key=lambda row: row.distance)
-    limit = max(NEAR_TIMES * nearest.distance, nearest.distance + NEAR_PLUS)
-    group = [row for row in left if row.distance <= limit]
+    as_usual = [row for row in near if row.name == row.family or not _has_twin(row, near)]
+    read(as_usual, CLOSELY)
+    order, out = _order(readings, near, _group([rows[row.name] for row in as_usual]))
+    read([row for row in near if row not in as_usual and row.name not in out], CLOSELY)
+    group = _group([rows[row.name] for row in near if row.name not in out])
     chosen = next((row for row in group if row.name != "given"), group[0])
     ranking = tuple(sorted(rows.values(), key=lambda row: row.distance))
-    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, len(pixels), order)
+    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, readings.alone_count, order)
 
 
-def _first_arrivals(
-    module: nn.Module, pixels: torch.Tensor, count: int, candidate: PreparationCandidate
-) -> tuple[Arrivals, ...]:
-    """What arrives at the first BatchNorms, of about `count` of the pictures, spread evenly, as the candidate has them."""
-    some = pixels[:: max(len(pixels) // count, 1)][:count]
-    return arrivals(module, [numbers(some, candidate.steps)], first=FIRST_LAYERS)
+def _group(rows: Sequence[RankedPreparation]) -> list[RankedPreparation]:
+    """Those that can't be told apart from the nearest, in the order given."""
+    nearest = min(row.distance for row in rows)
+    limit = max(NEAR_TIMES * nearest, nearest + NEAR_PLUS)
+    return [row for row in rows if row.distance <= limit]
 
 
 def _order(
-    module: nn.Module,
-    pixels: torch.Tensor,
-    near: Sequence[PreparationCandidate],
-    rows: dict[str, RankedPreparation],
+    readings: Readings, near: Sequence[PreparationCandidate], group: Sequence[RankedPreparation]
 ) -> tuple[str, frozenset[str]]:
     """A sentence where the order of colours is open, and the names that the pictures speak against.
 
-    The nearest numbers are tried in both orders, with each layer read alone: what they share cancels, and every layer
-    is a witness. Student's t over the layers says whether they agree.
+    The first of the group that is near in both orders is tried in both, with each layer read alone: what they share
+    cancels, and every layer is a witness. Student's t over the layers says whether they agree.
     """
     pairs = [
         (one, two) for one in near for two in near if one.family == two.family and not one.steps.bgr and two.steps.bgr
     ]
+    likely = [row.family for row in group]
+    pairs = sorted((pair for pair in pairs if pair[0].family in likely), key=lambda pair: likely.index(pair[0].family))
     if not pairs:
         return "", frozenset()
-    rgb, bgr = min(pairs, key=lambda pair: min(rows[row.name].distance for row in pair))
-    of_rgb, of_bgr = (
-        [row.figures() for row in arrivals(module, [numbers(pixels, candidate.steps)], alone=True)][1:]
-        for candidate in (rgb, bgr)
-    )
+    of_rgb, of_bgr = ([row.figures().distance for row in readings.alone(candidate.steps)[1:]] for candidate in pairs[0])
     apart = [
-        (math.log(two.mean_z / one.mean_z) + math.log(two.log_variance_gap / one.log_variance_gap)) / 2
+        math.log(two / one)
         for one, two in zip(of_rgb, of_bgr, strict=True)
-        if min(one.mean_z, two.mean_z, one.log_variance_gap, two.log_variance_gap) > 0
+        if one > 0 and two > 0 and math.isfinite(one) and math.isfinite(two)
     ]
     if len(apart) >= FEWEST_WITNESSES and (spread := statistics.stdev(apart)) > 0:
         t = statistics.fmean(apart) / (spread / math.sqrt(len(apart)))
         if abs(t) >= SURE:
             return "", frozenset(row.name for row in near if row.steps.bgr == (t > 0) and _has_twin(row, near))
-    return f"Whether red or blue comes first can't be told from {plural(len(pixels), 'picture')}.", frozenset()
+    count = plural(readings.alone_count, "picture")
+    return f"Whether red or blue comes first can't be told from {count}.", frozenset()
 
 
 def _has_twin(row: PreparationCandidate, near: Sequence[PreparationCandidate]) -> bool:
@@ -227,23 +228,6 @@ def _ranked(candidate: PreparationCandidate, seen: Sequence[Arrivals]) -> Ranked
 def _numeric(value: float) -> float:
     """NaN, which orders nothing, as the farthest of all."""
     return value if math.isfinite(value) else FARTHEST
-
-
-def _pixels(images: Sequence[NamedImage], steps: Preprocessing, channels: int) -> torch.Tensor:
-    """Up to 64 pictures, spread evenly over all, as pixels 0..1: (N, channels, size, size)."""
-    import torch
-
-    count = min(pictures_at_once(channels * steps.size**2), len(images))
-    kept, says = [], ""
-    for number in range(count):
-        image = images[number * len(images) // count]
-        try:
-            kept.append(as_input(open_image(image.source, image.name), steps, channels))
-        except ImageError as error:
-            says = says or str(error)
-    if not kept:
-        raise InferenceError(says or "There is no picture to judge the preprocessing by: give some.")
-    return torch.stack(kept)
 
 
 def _cut_like(steps: Preprocessing, other: Preprocessing) -> Preprocessing:

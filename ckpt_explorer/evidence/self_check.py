@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.evidence.batchnorm import LayerFigures, arrivals, pictures_at_once
+from ckpt_explorer.evidence.batchnorm import Arrivals, LayerFigures, arrivals, pictures_at_once
 from ckpt_explorer.evidence.two_seeds import shared_copy
 from ckpt_explorer.text import plural
 
@@ -138,15 +138,22 @@ def self_check(
     if not as_it_answers:
         return None
     kept = sample.batch()
-    alone = {row.name: row.figures() for row in arrivals(twin, [kept], alone=True)}
-    judged = _judged([alone[row.name] for row in as_it_answers], len(kept))
-    rows = zip(as_it_answers, judged, strict=True)
+    return judged(as_it_answers, sample.seen, arrivals(twin, [kept], alone=True), len(kept))
+
+
+def judged(
+    as_it_answers: Sequence[Arrivals], pictures: int, alone: Sequence[Arrivals], pictures_alone: int
+) -> BatchNormCheck:
+    """The verdict on two readings of the same layers, and of how many pictures each of them is."""
+    by_itself = {row.name: row.figures() for row in alone}
+    doubts = _doubts([by_itself[row.name] for row in as_it_answers], pictures_alone)
+    rows = zip(as_it_answers, doubts, strict=True)
     layers = tuple(
-        CheckedLayer(row.name, figures.mean_z, figures.log_variance_gap, alone[row.name], doubt)
+        CheckedLayer(row.name, figures.mean_z, figures.log_variance_gap, by_itself[row.name], doubt)
         for row, doubt in rows
         for figures in (row.figures(),)
     )
-    return BatchNormCheck(sample.seen, layers)
+    return BatchNormCheck(pictures, layers)
 
 
 class _Sample:
@@ -175,7 +182,7 @@ class _Sample:
         return torch.stack(self.kept)
 
 
-def _judged(layers: Sequence[LayerFigures], pictures: int) -> list[str]:
+def _doubts(layers: Sequence[LayerFigures], pictures: int) -> list[str]:
     """What is wrong with each layer read alone, "" for nothing; the first is the stem."""
     few = 1 / math.sqrt(pictures)
     behind = [row for row in layers[1:] if math.isfinite(row.mean_z) and math.isfinite(row.log_variance_gap)]

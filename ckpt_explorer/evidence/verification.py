@@ -8,24 +8,27 @@ trained on? Every kind says what it can't see.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.api import input_channels, usual_preprocessing, usual_side
-from ckpt_explorer.errors import Diagnosis, ImageError, InferenceError
+from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.evidence.doubts import doubts_of
-from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing, find_preprocessing
+from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing, rank_preparations
 from ckpt_explorer.evidence.health import HealthRow, check_health
-from ckpt_explorer.evidence.self_check import BatchNormCheck, self_check
+from ckpt_explorer.evidence.pictures import Pictures
+from ckpt_explorer.evidence.readings import Readings
+from ckpt_explorer.evidence.self_check import BatchNormCheck, judged
 from ckpt_explorer.evidence.two_seeds import TwoSeeds, two_seeds
 from ckpt_explorer.evidence.values import ValuesCheck, check_values
 from ckpt_explorer.evidence.wiring import Wiring, check_wiring
 from ckpt_explorer.inference.collection import collect
-from ckpt_explorer.inference.images import as_input, check_channels, open_image
+from ckpt_explorer.inference.images import check_channels
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import Preprocessing
+from ckpt_explorer.inference.preprocessing_candidates import numbers
 from ckpt_explorer.key_pair import Verdict
 from ckpt_explorer.loading import LoadedModel
 
@@ -118,13 +121,14 @@ def verify(
     health = check_health(loaded)
     channels = input_channels(loaded)
     named, notes = _named(images)
-    found, used, used_name = None, None, ""
+    readings, found, used, used_name = None, None, None, ""
     if named:
         usual = usual_preprocessing(loaded)
-        found = find_preprocessing(
-            loaded.module,
-            named,
-            usual,
+        cut = preprocessing or usual
+        readings = Readings(loaded.module, Pictures(named, cut, channels))
+        found = rank_preparations(
+            readings,
+            cut,
             channels,
             given=preprocessing,
             progress=lambda done, of: tell("Trying preparations", done, of),
@@ -133,20 +137,31 @@ def verify(
         check_channels(used, channels)
     seeds = two_seeds(
         loaded,
-        _first_input(named, used, channels, usual_side(loaded)),
+        _first_input(readings, used, channels, usual_side(loaded)),
         lambda done, of: tell("Changing what is random", done, of),
     )
     tell("Following the wiring", 0, 0)
     wiring = check_wiring(loaded)
-    unread: dict[str, None] = {}
     batchnorm = None
-    if used is not None:
-        batchnorm = self_check(
-            loaded.module,
-            _batches(named, used, channels, batch_size, unread),
-            lambda done: tell("Watching what arrives at each BatchNorm", done, len(named)),
-        )
-    return Verification(loaded, values, health, seeds, wiring, batchnorm, found, used, used_name, tuple(unread), notes)
+    unread: tuple[str, ...] = ()
+    if readings is not None and used is not None:
+        batchnorm = _self_check(readings, used, batch_size, tell)
+        unread = readings.pictures.unread
+    return Verification(loaded, values, health, seeds, wiring, batchnorm, found, used, used_name, unread, notes)
+
+
+def _self_check(readings: Readings, used: Preprocessing, batch_size: int, tell: Progress) -> BatchNormCheck | None:
+    pictures, done = len(readings.pictures), 0
+
+    def progress(number: int) -> None:
+        nonlocal done
+        done = number
+        tell("Watching what arrives at each BatchNorm", number, pictures)
+
+    as_it_answers = readings.as_it_answers(used, batch_size, progress)
+    if not as_it_answers:
+        return None
+    return judged(as_it_answers, done, readings.alone(used), readings.alone_count)
 
 
 def _named(images: Sequence[str | os.PathLike[str] | NamedImage]) -> tuple[tuple[NamedImage, ...], tuple[str, ...]]:
@@ -167,37 +182,12 @@ def _used(
     return (found.chosen.steps, found.chosen.name) if found else (usual, usual.name)
 
 
-def _first_input(named: Sequence[NamedImage], steps: Preprocessing | None, channels: int, side: int) -> torch.Tensor:
-    """The first picture that can be read, and noise: (1 or 2, channels, side, side). Either alone could leave a branch shut."""
+def _first_input(readings: Readings | None, steps: Preprocessing | None, channels: int, side: int) -> torch.Tensor:
+    """One picture, and noise: (2, channels, side, side). Either alone could leave a branch shut."""
     import torch
 
-    if steps is None:
-        return torch.randn((NOISE_PICTURES, channels, side, side), generator=torch.Generator().manual_seed(0))
-    for image in named[:20]:
-        try:
-            picture = as_input(open_image(image.source, image.name), steps, channels)
-        except ImageError:
-            continue
-        return torch.stack([picture, torch.randn(picture.shape, generator=torch.Generator().manual_seed(0))])
-    return torch.randn((NOISE_PICTURES, channels, steps.size, steps.size), generator=torch.Generator().manual_seed(0))
-
-
-def _batches(
-    named: Sequence[NamedImage], steps: Preprocessing, channels: int, batch_size: int, unread: dict[str, None]
-) -> Iterator[torch.Tensor]:
-    """The pictures that can be read, prepared, in batches; why the others can't be is added to `unread`."""
-    import torch
-
-    waiting: list[torch.Tensor] = []
-    for image in named:
-        try:
-            waiting.append(as_input(open_image(image.source, image.name), steps, channels))
-        except ImageError as error:
-            unread[str(error)] = None
-        if len(waiting) == batch_size:
-            yield torch.stack(waiting)
-            waiting = []
-    if waiting:
-        yield torch.stack(waiting)
-    elif len(unread) >= len(named):
-        raise InferenceError(next(iter(unread)))
+    noise = torch.Generator().manual_seed(0)
+    if readings is None or steps is None:
+        return torch.randn((NOISE_PICTURES, channels, side, side), generator=noise)
+    picture = numbers(readings.pictures.pixels[:1], steps)
+    return torch.cat([picture, torch.randn(picture.shape, generator=noise)])
