@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -24,6 +26,8 @@ MOST_WAYS = 5
 """Ways to count that are followed for one number."""
 
 Sizes = tuple[int, ...]
+Column = tuple[int, ...]
+Columns = tuple[Column, ...]
 
 
 class Row(NamedTuple):
@@ -73,70 +77,78 @@ def _number_or_letter(token: str) -> int | None:
 def _lines(names: Mapping[str, str], count: Count) -> list[Line]:
     groups: dict[tuple[Tokens, Tokens], list[Row]] = defaultdict(list)
     for source_name, target_name in names.items():
-        source, target = tokens(source_name), tokens(target_name)
-        groups[(_shape(source, count), _shape(target, number))].append(
-            Row(source, target, _numbers(source, count), _numbers(target, number))
-        )
-    by_source: dict[Tokens, list[Row]] = defaultdict(list)
+        source, shape, numbers = _read(source_name, count)
+        target, target_shape, wanted = _read(target_name, number)
+        groups[(shape, target_shape)].append(Row(source, target, numbers, wanted))
+    by_source: dict[Tokens, Alike] = defaultdict(Alike)
     for (shape, _), rows in groups.items():
-        by_source[shape] += rows
+        by_source[shape].rows += rows
     lines: list[Line] = []
     for (shape, _), rows in groups.items():
         lines += _solved(rows, by_source[shape], count)
     return lines
 
 
-def _shape(name: Tokens, count: Count) -> Tokens:
-    return tuple("#" + _separator(token) if count(token) is not None else token for token in name)
+@lru_cache(maxsize=1 << 14)
+def _read(name: str, count: Count) -> tuple[Tokens, Tokens, tuple[int, ...]]:
+    """A name's tokens, these with a mark in place of each number, and the numbers."""
+    path = tokens(name)
+    found = [count(token) for token in path]
+    shape = [token if value is None else f"#{_separator(token)}" for token, value in zip(path, found, strict=True)]
+    return path, tuple(shape), tuple([value for value in found if value is not None])
 
 
 def _separator(token: str) -> str:
     return token[: len(token) - len(token.lstrip("./_:~- "))]
 
 
-def _numbers(name: Tokens, count: Count) -> tuple[int, ...]:
-    return tuple(found for token in name if (found := count(token)) is not None)
+class Alike:
+    """All rows whose names have one shape, to be asked for those that have given numbers in given places."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._by_numbers: dict[tuple[int, ...], dict[tuple[int, ...], list[Row]]] = {}
+
+    def sharing(self, row: Row, places: tuple[int, ...]) -> list[Row]:
+        """The rows with the same numbers as `row` in these places; sorted by these once for all that ask."""
+        found = self._by_numbers.get(places)
+        if found is None:
+            found = self._by_numbers[places] = defaultdict(list)
+            for each in self.rows:
+                found[tuple([each.numbers[at] for at in places])].append(each)
+        return found[tuple([row.numbers[at] for at in places])]
 
 
-def _solved(rows: list[Row], alike: list[Row], count: Count, whole: bool = True) -> list[Line]:
+def _solved(rows: list[Row], alike: Alike, count: Count, whole: bool = True) -> list[Line]:
     """Lines for rows of one shape, all of them or, where not `whole`, a part of them.
 
     `alike` are all rows whose names have that shape: none of the others may match.
     """
     if len(rows) == 1:
         return [_literal(rows[0])]
-    varying = [at for at in range(len(rows[0].numbers)) if len({row.numbers[at] for row in rows}) > 1]
+    given, wanted = _columns(rows)
+    varying = [at for at, values in enumerate(given) if len(set(values)) > 1]
     holes = {at: HOLES[min(place, len(HOLES) - 1)] for place, at in enumerate(varying)}
-    ways = {at: [_counted(rows, at)] for at in holes}
+    ways = {at: [_counted(given[at])] for at in holes}
     relations: dict[int, str] = {}
-    open_columns = list(range(len(rows[0].wanted)))
+    open_columns = list(range(len(wanted)))
     while open_columns:
         for column in open_columns:
-            relation = _relation(rows, column, holes) or _in_groups(rows, column, holes, ways)
+            relation = _relation(given, wanted[column], holes) or _in_groups(wanted[column], holes, ways)
             if relation is not None:
                 relations[column] = relation
         left = [column for column in open_columns if column not in relations]
         if len(left) == len(open_columns):
             return _apart(rows, left[0], alike, count, whole)
         open_columns = left
-    mine = {row.source for row in rows}
-    others = [row for row in alike if row.source not in mine]
-    fixed = [at for at in range(len(rows[0].numbers)) if at not in varying]
-
-    def caught(row: Row, ranged: bool) -> bool:
-        if any(row.numbers[at] != rows[0].numbers[at] for at in fixed):
-            return False
-        return not ranged or all(
-            min(own.numbers[at] for own in rows) <= row.numbers[at] <= max(own.numbers[at] for own in rows)
-            for at in varying
-        )
-
-    ranged = any(caught(row, False) for row in others)
-    if ranged and any(caught(row, True) for row in others):
-        at = max(varying, key=lambda at: len({row.numbers[at] for row in rows}))
+    fixed = tuple([at for at in range(len(rows[0].numbers)) if at not in holes])
+    caught = alike.sharing(rows[0], fixed)
+    ranged = len(caught) > len(rows)
+    if ranged and _within_ranges(given, varying, caught) > len(rows):
+        at = max(varying, key=lambda at: len(set(given[at])))
         return [
             line
-            for value in dict.fromkeys(row.numbers[at] for row in rows)
+            for value in dict.fromkeys(given[at])
             for line in _solved([row for row in rows if row.numbers[at] == value], alike, count)
         ]
     return [
@@ -148,7 +160,22 @@ def _solved(rows: list[Row], alike: list[Row], count: Count, whole: bool = True)
     ]
 
 
-def _apart(rows: list[Row], column: int, alike: list[Row], count: Count, whole: bool) -> list[Line]:
+def _columns(rows: Sequence[Row]) -> tuple[Columns, Columns]:
+    """The numbers of the names, place by place, and those of the replacements."""
+    return tuple(zip(*[row.numbers for row in rows], strict=True)), tuple(
+        zip(*[row.wanted for row in rows], strict=True)
+    )
+
+
+def _within_ranges(given: Columns, varying: Sequence[int], caught: Sequence[Row]) -> int:
+    """How many of the rows `caught` have numbers no smaller and no larger than any of those given."""
+    for at in varying:
+        low, high = min(given[at]), max(given[at])
+        caught = [row for row in caught if low <= row.numbers[at] <= high]
+    return len(caught)
+
+
+def _apart(rows: list[Row], column: int, alike: Alike, count: Count, whole: bool) -> list[Line]:
     """Lines for rows of which no one line can be made: by what stands in the replacement, or by a number of the name."""
     parts: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
@@ -171,11 +198,12 @@ def _apart(rows: list[Row], column: int, alike: list[Row], count: Count, whole: 
 def _late_start(rows: list[Row]) -> int:
     """How many rows stand apart from a regular rest: the first of a count, before which something is left out. Or 0."""
     rows.sort(key=lambda row: row.numbers)
-    every = dict.fromkeys(range(len(rows[0].numbers)), "")
+    given, wanted = _columns(rows)
+    every = dict.fromkeys(range(len(given)), "")
     for cut in (1, 2, 3, 4):
-        rest = rows[cut:]
-        if len(rest) >= LEAST_FOR_DIVISION and all(
-            _relation(rest, column, every) is not None for column in range(len(rest[0].wanted))
+        rest = [column[cut:] for column in given]
+        if len(rows) - cut >= LEAST_FOR_DIVISION and all(
+            _relation(rest, column[cut:], every) is not None for column in wanted
         ):
             return cut
     return 0
@@ -185,33 +213,41 @@ def _literal(row: Row) -> Line:
     return Line("".join(row.source), "".join(row.target), (row,))
 
 
-def _relation(rows: Sequence[Row], column: int, names: Mapping[int, str]) -> str | None:
+def _relation(given: Sequence[Column], wanted: Column, names: Mapping[int, str]) -> str | None:
     """How a number of the replacement follows from the numbers of the name: a constant, or a hole with steps."""
-    wanted = [row.wanted[column] for row in rows]
-    for at in names:
-        given = [row.numbers[at] for row in rows]
-        if len(set(given)) == 1:
-            continue
-        step = wanted[0] - given[0]
-        if all(want - have == step for want, have in zip(wanted, given, strict=True)):
-            return f"{{{names[at]}{f'{step:+d}' if step else ''}}}"
+    for at, name in names.items():
+        step = wanted[0] - given[at][0]
+        if wanted[-1] - given[at][-1] == step and len(set(given[at])) > 1 and _all_apart(wanted, given[at], step):
+            return f"{{{name}{f'{step:+d}' if step else ''}}}"
     if len(set(wanted)) == 1:
         return str(wanted[0])
-    if len(rows) < LEAST_FOR_DIVISION:
+    if len(wanted) < LEAST_FOR_DIVISION:
         return None
-    for at in names:
-        given = [row.numbers[at] for row in rows]
-        if not LEAST_FOR_DIVISION <= len(set(given)) == max(given) - min(given) + 1:
-            continue
-        for by in (2, 3, 4):
-            for before in range(-4, 5):
-                for sign, apply in (("//", _divided), ("%", _remainder)):
-                    first = wanted[0] - apply(given[0] + before, by)
-                    if min(given) + before >= 0 and all(
-                        want - apply(have + before, by) == first for want, have in zip(wanted, given, strict=True)
-                    ):
-                        steps = f"{f'{before:+d}' if before else ''}{sign}{by}{f'{first:+d}' if first else ''}"
-                        return f"{{{names[at]}{steps}}}"
+    for at, name in names.items():
+        if steps := _division(given[at], wanted):
+            return f"{{{name}{steps}}}"
+    return None
+
+
+def _all_apart(wanted: Column, given: Column, step: int) -> bool:
+    return all(map(step.__eq__, map(operator.sub, wanted, given)))
+
+
+def _division(given: Column, wanted: Column) -> str | None:
+    """The steps of a division or a remainder that make each number wanted of the one given; of a count without holes."""
+    means = dict(zip(given, wanted, strict=True))
+    low, high = min(means), max(means)
+    if not LEAST_FOR_DIVISION <= len(means) == high - low + 1:
+        return None
+    if not all(map(operator.eq, map(means.__getitem__, given), wanted)):  # one number, two meanings
+        return None
+    row = [means[value] for value in range(low, high + 1)]
+    for by in (2, 3, 4):
+        for before in range(max(-4, -low), 5):
+            for sign, apply in (("//", operator.floordiv), ("%", operator.mod)):
+                first = row[0] - apply(low + before, by)
+                if all(want - apply(have, by) == first for have, want in enumerate(row, low + before)):
+                    return f"{f'{before:+d}' if before else ''}{sign}{by}{f'{first:+d}' if first else ''}"
     return None
 
 
@@ -219,18 +255,17 @@ Way = tuple[list[int], str]
 """What becomes of a number after some steps, row by row, and these steps."""
 
 
-def _counted(rows: Sequence[Row], at: int) -> Way:
+def _counted(given: Column) -> Way:
     """A number counted from 0."""
-    least = min(row.numbers[at] for row in rows)
-    return [row.numbers[at] - least for row in rows], f"{-least:+d}" if least else ""
+    least = min(given)
+    return [value - least for value in given], f"{-least:+d}" if least else ""
 
 
-def _in_groups(rows: Sequence[Row], column: int, names: Mapping[int, str], ways: Mapping[int, list[Way]]) -> str | None:
+def _in_groups(wanted: Column, names: Mapping[int, str], ways: Mapping[int, list[Way]]) -> str | None:
     """A relation in which a number counts through groups of several sizes: it tells the group, or the place in one.
 
     `ways` grows by what such relations make of a number: groups may lie in groups.
     """
-    wanted = [row.wanted[column] for row in rows]
     possible: list[str] = []
     for at, name in names.items():
         for values, steps in tuple(ways[at]):
@@ -284,14 +319,6 @@ def _written(sizes: Sizes) -> str:
         times = len(list(same))
         parts += [f"{size}x{times}"] if times > 2 else [str(size)] * times
     return f"({','.join(parts)})"
-
-
-def _divided(one: int, by: int) -> int:
-    return one // by
-
-
-def _remainder(one: int, by: int) -> int:
-    return one % by
 
 
 def _pattern(rows: Sequence[Row], holes: Mapping[int, str], ranged: bool, count: Count) -> str:
