@@ -140,10 +140,18 @@ def _tries_nothing_twice(body: str, front: str) -> bool:
         if "|" in found[1]:
             continue
         behind = HOLE.match(body, found.end())
+        if _is_letter(found[1]) or (behind and _is_letter(behind[1])):
+            continue
         starts = behind[1].split("|") if behind else [body[found.end() :]]
         if (behind and "|" not in behind[1]) or any(start[:1].isdigit() or start[:1] == "*" for start in starts):
             return False
     return True
+
+
+def _is_letter(inside: str) -> bool:
+    """Whether a hole catches one letter."""
+    found = _NAME.match(inside.strip())
+    return found is not None and bool(found[4] or found[6])
 
 
 def _caught(hole: re.Match[str]) -> str:

@@ -22,7 +22,7 @@ from ckpt_explorer.text import visible
 MAX_DIGITS = 18
 """Digits of a number that can be computed with; longer ones are no block numbers."""
 
-MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 2_000
 """Numbers caught by a pattern of which it is remembered what they become."""
 
 Amount: TypeAlias = int | tuple[int, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import regex
 
@@ -20,6 +21,7 @@ _REPEAT = re.compile(r"\{\s*(\d+)")
 _RECURSION = re.compile(r"\(\?(?:R|&|P>|[+-]?\d)")
 
 
+@lru_cache(maxsize=64)
 def rename(pattern: str, replacement: str) -> Rewrite:
     """The function that renames by a pattern with holes; every place where it matches is replaced.
 

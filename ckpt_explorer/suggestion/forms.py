@@ -12,6 +12,8 @@ from typing import NamedTuple
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.suggestion.pairing import Pair
 
+Rename = tuple[str, str]
+
 
 class Form(NamedTuple):
     """A layer's name: in the file its block's `root`, the `layer` in it, and what separates a tensor `behind` it.
@@ -25,7 +27,7 @@ class Form(NamedTuple):
     behind: str
     model_root: str
     model_layer: str
-    leaves: tuple[tuple[str, str], ...]
+    leaves: tuple[Rename, ...]
     part: str
     slot: str
     is_norm: bool
@@ -44,18 +46,19 @@ class Form(NamedTuple):
 
 def forms_of(pairs: Sequence[Pair]) -> list[Form]:
     """The layers of these pairs, each once."""
-    leaves: dict[Form, dict[str, str]] = defaultdict(dict)
-    for pair in pairs:
-        file, model = pair.file, pair.model
-        part, _, slot = pair.place.partition(" ")
-        norm = slot.endswith(" norm")
-        form = Form(
-            file.root, file.layer, file.leaf[:1], model.root, model.layer, (), part, slot.removesuffix(" norm"), norm
-        )
-        words = leaves[form]
-        if not pair.operand and file.leaf[1:] != model.leaf[1:]:
+    leaves: dict[tuple[str, str, str, str, str, str], dict[str, str]] = defaultdict(dict)
+    for file, model, place, _, operand, _ in pairs:
+        words = leaves[(file.root, file.layer, file.leaf[:1], model.root, model.layer, place)]
+        if not operand and file.leaf[1:] != model.leaf[1:]:
             words[file.leaf[1:]] = model.leaf[1:]
-    return [form._replace(leaves=tuple(words.items())) for form, words in leaves.items()]
+    return [_form(names, tuple(words.items())) for names, words in leaves.items()]
+
+
+def _form(names: tuple[str, str, str, str, str, str], leaves: tuple[Rename, ...]) -> Form:
+    root, layer, behind, model_root, model_layer, place = names
+    part, _, slot = place.partition(" ")
+    plain = slot.removesuffix(" norm")
+    return Form(root, layer, behind, model_root, model_layer, leaves, part, plain, plain != slot)
 
 
 def renamed_forms(forms: Sequence[Form], start: Sequence[Rule]) -> list[Form]:

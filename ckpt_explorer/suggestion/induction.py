@@ -7,110 +7,56 @@ layer. Each is applied to all keys of the file and checked; the shortest that is
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
-from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.rules.rewriting import rename
 from ckpt_explorer.suggestion.arithmetic import combining
 from ckpt_explorer.suggestion.forms import Form, counted_forms, forms_of, renamed_forms, shortcuts_of
 from ckpt_explorer.suggestion.merging import merged
 from ckpt_explorer.suggestion.pairing import Pair, Pairing
+from ckpt_explorer.suggestion.search import Induced, Search
 from ckpt_explorer.suggestion.starts import shared_front, starts
 from ckpt_explorer.suggestion.templates import generalise
 
-PROBES = 80
-"""Keys on which a list is tried before it is applied to all."""
 Kind = Literal["by block", "counted", "by layer"]
 KINDS: tuple[Kind, ...] = ("by block", "counted", "by layer")
 """Blocks and the layers in them apart; the whole names of layers, in which all convs are counted; or just whole names."""
 FEW_RULES = 5
 """A list that is as short as this is not compared with lists of another kind."""
-MOST_TRIED = 30
-"""Rules of a list in which needless ones are looked for."""
-MOST_RULES = 200
-"""Rules of a list that is still looked at; a longer one nobody reads."""
-
-
-class Induced(NamedTuple):
-    """A rule list and how many of the pairs it produces."""
-
-    rules: RuleSet
-    produced: int
 
 
 def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     """The shortest of the lists tried that produces all pairs; where none does, the one that produces the most."""
     pairs, ends = pairing.pairs, tuple(combining(pairing))
     wanted = {pair.file.key: pair.model.key for pair in pairs}
-    all_keys, foreign = list(keys), pairing.anatomy.belongs_to_another
     forms = forms_of(pairs)
     front = shared_front([form.ours for form in forms])
 
     def length(rules: Sequence[Rule]) -> int:
         return _length(rules, front)
 
-    step = max(len(pairs) // PROBES, 1)
-    probes = dict(list(wanted.items())[::step])
-    best = Induced(RuleSet(), -1)
-    for merge, kind in product((True, False), KINDS):
-        if not merge and best.produced == len(wanted):
-            break
-        lists = {(*_once(listed), *ends): None for listed in _lists(forms, pairs, kind, merge)}
-        for rules in sorted(lists, key=length):
-            whole = best.produced == len(wanted)
-            if len(rules) > MOST_RULES or (whole and length(rules) >= length(best.rules)):
-                break
-            if best.produced >= 0 and not _fits(rules, probes):
-                continue
-            found = checked(RuleSet(rules), wanted, all_keys, foreign)
-            if found.produced > best.produced or (whole and found.produced == best.produced):
-                best = found
-            if found.produced == len(wanted):
-                break
-        if best.produced == len(wanted) and len(best.rules) <= FEW_RULES:
-            break
-    return _without_idle(best, wanted, all_keys, foreign, probes)
-
-
-def _without_idle(
-    found: Induced,
-    wanted: Mapping[str, str],
-    keys: Sequence[str],
-    foreign: Callable[[str], bool],
-    probes: Mapping[str, str],
-) -> Induced:
-    """The list without rules that another one makes needless: `norm1.` where there is `norm{n}.`"""
-    if found.produced != len(wanted) or len(found.rules) > MOST_TRIED:
-        return found
-    at = 0
-    while at < len(found.rules):
-        fewer = found.rules.without(at)
-        if found.rules[at].kind == "rename" and _fits(fewer.rules, probes):
-            again = checked(fewer, wanted, keys, foreign)
-            if again.produced == len(wanted) and len(again.rules) < len(found.rules):
-                found = again
-                continue
-        at += 1
-    return found
+    search = Search(wanted, list(keys), pairing.anatomy.belongs_to_another)
+    kinds = KINDS if any(form.root for form in forms) else KINDS[1:]
+    every: dict[tuple[Rule, ...], None] = {}
+    for merge in (True, False):
+        lists: dict[tuple[Rule, ...], None] = {}
+        for kind in kinds:
+            lists.update({(*_once(listed), *ends): None for listed in _lists(forms, pairs, kind, merge)})
+            found = search.first_whole(sorted(lists, key=length), None if kind is kinds[-1] else FEW_RULES)
+            if found is not None:
+                return search.without_idle(found)
+        every.update(lists)
+    return search.fullest(sorted(every, key=length))
 
 
 def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     """The rules without those that say the same as one before."""
     return tuple({(rule.kind, rule.find, rule.to): rule for rule in reversed(rules)}.values())[::-1]
-
-
-def _fits(rules: tuple[Rule, ...], probes: Mapping[str, str]) -> bool:
-    """Whether a list is right for a few of the keys: most wrong lists are wrong for some of them."""
-    try:
-        return RuleSet(rules).names(probes) == list(probes.values())
-    except RuleError:
-        return False
 
 
 def _length(rules: Sequence[Rule], front: str) -> int:
@@ -125,60 +71,6 @@ def _length(rules: Sequence[Rule], front: str) -> int:
         + 50 * (rule.kind == "remove segment")
         for rule in rules
     )
-
-
-def checked(rules: RuleSet, wanted: Mapping[str, str], keys: Sequence[str], foreign: Callable[[str], bool]) -> Induced:
-    """`rules` with what they produce, and with drops in front for keys of another network that would take a name.
-
-    A key of this network is never dropped for a name: it is learned, and a person must see it.
-    """
-    for _ in range(3):
-        try:
-            names = rules.names(keys)
-        except RuleError:
-            return Induced(rules, -1)
-        places = {name for key, name in zip(keys, names, strict=True) if key in wanted}
-        seen: set[str] = set()
-        wrong: list[str] = []
-        for key, name in zip(keys, names, strict=True):
-            if name is None or key in wanted:
-                continue
-            if name in places or name in seen:
-                wrong.append(key)
-            seen.add(name)
-        if not wrong:
-            break
-        drops = tuple(drops_for(wrong, wanted)) if all(map(foreign, wrong)) else ()
-        rules = RuleSet((*drops, *rules))
-        if not drops or len(rules) > MOST_RULES:
-            return Induced(rules, -1)
-    else:
-        return Induced(rules, -1)
-    produced = sum(name == wanted[key] for key, name in zip(keys, names, strict=True) if key in wanted)
-    return Induced(rules, produced)
-
-
-def drops_for(keys: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Rule]:
-    """Rules that leave these keys out and none that is wanted, the shortest common fronts first."""
-    left = list(dict.fromkeys(keys))
-    for depth in range(1, 6):
-        fronts = Counter(front for key in left if (front := _front(key, depth)) is not None)
-        kept = {_front(key, depth) for key in wanted}
-        names = {front: front for front in fronts if front not in kept}
-        if not names:
-            continue
-        for find, _ in generalise(names):
-            yield Rule("drop", f"^{find}", why="the same part of the network stands under another name too")
-        left = [key for key in left if _front(key, depth) not in names]
-        if not left:
-            return
-    for key in left[:MOST_RULES]:
-        yield Rule("drop", f"^{key}$", why="the network has its place filled by another key")
-
-
-def _front(key: str, depth: int) -> str | None:
-    parts = key.split(".")
-    return ".".join(parts[:depth]) + "." if len(parts) > depth else None
 
 
 def _lists(forms: Sequence[Form], pairs: Sequence[Pair], kind: Kind, merge: bool) -> Iterator[list[Rule]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy import Anatomy, Placed, anatomy_of
+from ckpt_explorer.anatomy.layers import Shape
 from ckpt_explorer.anatomy.leaves import Leaf, Role
 from ckpt_explorer.architectures.architecture import Architecture
 
@@ -47,7 +49,12 @@ class Pairing:
 
 def model_anatomy(architecture: Architecture) -> Anatomy | None:
     """The network's own key tree, taken apart; None where it is no residual network."""
-    return anatomy_of({key: wanted.shape for key, wanted in architecture.tree.items()})
+    return _known_anatomy(tuple((key, wanted.shape) for key, wanted in architecture.tree.items()))
+
+
+@lru_cache(maxsize=16)
+def _known_anatomy(tree: tuple[tuple[str, Shape], ...]) -> Anatomy | None:
+    return anatomy_of(dict(tree))
 
 
 def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:

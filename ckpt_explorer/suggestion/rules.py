@@ -15,12 +15,13 @@ from ckpt_explorer.checkpoint import Checkpoint, StateDict
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.key_pair import Status, is_counter
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.rules.arithmetic import OPERATIONS, Shape
 from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
 from ckpt_explorer.suggestion.by_name import suggest_by_name
 from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
 from ckpt_explorer.suggestion.induction import induce
-from ckpt_explorer.suggestion.pairing import exchanged, model_anatomy, pairs_between
+from ckpt_explorer.suggestion.pairing import Pairing, exchanged, model_anatomy, pairs_between
 from ckpt_explorer.suggestion.structure import networks_in
 
 __all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
@@ -60,9 +61,9 @@ def _suggested(
 ) -> Suggestion:
     head = set(architecture.head)
     trunk = [key for key in architecture.tree if not is_counter(key) and key not in head]
-    found = _by_structure(state_dict, architecture, prefix, moves)
-    score = -1.0 if found is None else _filled(state_dict, architecture, found.rules)
-    if found is None or (score < len(trunk) and len(state_dict) <= MOST_BY_NAME):
+    found, whole = _by_structure(state_dict, architecture, trunk, prefix, moves)
+    score = -1.0 if found is None or whole else _filled(state_dict, architecture, found.rules)
+    if found is None or (not whole and score < len(trunk) and len(state_dict) <= MOST_BY_NAME):
         named = suggest_by_name(state_dict, architecture, prefix)
         if found is None or _filled(state_dict, architecture, named.rules) > score:
             found = named
@@ -70,27 +71,46 @@ def _suggested(
 
 
 def _by_structure(
-    state_dict: StateDict, architecture: Architecture, prefix: str | None, moves: Mapping[str, str] | None
-) -> Suggestion | None:
+    state_dict: StateDict,
+    architecture: Architecture,
+    trunk: Sequence[str],
+    prefix: str | None,
+    moves: Mapping[str, str] | None,
+) -> tuple[Suggestion | None, bool]:
+    """The rules for the pairs that structure gives, and whether these fill the whole trunk without doubt."""
     networks = networks_in(state_dict)
     model = model_anatomy(architecture) if networks else None
     if model is None:
-        return None
+        return None, False
     chosen = _chosen(networks, prefix)
     pairing = exchanged(pairs_between(chosen, model), moves or {})
     if not pairing.pairs:
-        return None
+        return None, False
     alternatives = tuple(copies_beside(chosen, networks, state_dict.path))
     induced = induce(pairing, state_dict)
     if induced.produced <= 0:
-        return None
+        return None, False
     shapes = {pair.file.key: state_dict[pair.file.key].shape for pair in pairing.pairs}
     made = [rule for rule in arithmetic_rules(pairing, shapes, architecture) if rule not in induced.rules.rules]
     rules = _without_copies(
         RuleSet((*induced.rules, *made)), alternatives, [pair.file.key for pair in pairing.pairs], state_dict
     )
     by_order = frozenset(pair.file.key for pair in pairing.pairs if pair.by_order)
-    return Suggestion(rules, alternatives, by_order)
+    whole = induced.produced == len(pairing.pairs) and _fill(pairing, shapes, architecture, trunk)
+    return Suggestion(rules, alternatives, by_order), whole
+
+
+def _fill(pairing: Pairing, shapes: Mapping[str, Shape], architecture: Architecture, trunk: Sequence[str]) -> bool:
+    """Whether each tensor of the trunk has a partner of its own that fits as it is, or with its axes turned."""
+    turn = OPERATIONS["HWIO to OIHW"].shape
+    fitting = {
+        pair.model.key
+        for pair in pairing.pairs
+        if not pair.operand
+        and architecture.tree[pair.model.key].shape
+        in (shapes[pair.file.key], turn(shapes[pair.file.key]) if pairing.turned else None)
+    }
+    return fitting.issuperset(trunk)
 
 
 def _chosen(networks: Sequence[Anatomy], prefix: str | None) -> Anatomy:

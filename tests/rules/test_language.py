@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+import regex
 
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import KINDS, RuleSet, parse_rule
+from ckpt_explorer.rules.pattern import compiled
 
 
 def renamed(text: str, key: str) -> str | None:
@@ -185,3 +187,15 @@ def test_only_plain_digits_are_numbers() -> None:
 def test_a_number_too_long_to_be_one_is_left_alone_and_not_cut() -> None:
     key = "layer" + "1" * 30 + ".x"
     assert renamed("rename layer{n}. -> stage{n+1}.", key) == key
+
+
+@pytest.mark.parametrize("text", ["res{n}{i:a-z}_branch2{j:a-z}.", "{n}{i:a-d}{m}.", "_{n}{i:a-z}{part|parts}_"])
+def test_a_pattern_with_letters_behind_numbers_goes_over_a_hostile_key_once(text: str) -> None:
+    assert compiled(text).quick
+    engine = compiled(text).compiled
+    for key in ("res" + "1" * 4000, "1a1a1a." * 600, "_1" * 2000, "res2a_branch2b.weight", "7c2.x", "_3apart_"):
+        start = time.process_time()
+        found = engine.search(key)
+        assert time.process_time() - start < 0.1
+        again = regex.compile(engine.pattern).search(key)
+        assert (found and found.span()) == (again and again.span())
