@@ -14,6 +14,7 @@ from ckpt_explorer.decision import STOP, Choice, Decision
 from ckpt_explorer.errors import LoadError
 from ckpt_explorer.key_pair import is_counter, named
 from ckpt_explorer.rules import Rule, RuleSet
+from ckpt_explorer.suggestion.conv_biases import biases_before_norms, taking_off
 from ckpt_explorer.text import plural, shape_as_text, visible
 
 MOST_DROPS = 12
@@ -270,8 +271,19 @@ def _unexpected(alignment: Alignment) -> Decision | None:
         "unexpected",
         f"{named(keys)} of the file {'has' if len(keys) == 1 else 'have'} no place in the network.",
         keys,
-        (*_leaving_out(alignment, rows, consequence), STOP),
+        (*_taking_off_biases(alignment, keys), *_leaving_out(alignment, rows, consequence), STOP),
     )
+
+
+def _taking_off_biases(alignment: Alignment, keys: Sequence[str]) -> Iterator[Choice]:
+    """The choice to take biases of convs off the means of the BatchNorms behind them, where all `keys` are such."""
+    if set(keys) <= biases_before_norms(alignment).keys() and (rules := taking_off(alignment)):
+        yield Choice(
+            "into the norms",
+            f"Take {'it' if len(keys) == 1 else 'them'} off the running means of the BatchNorms behind",
+            "The answers are those of the network with the biases: BatchNorm takes its mean off what the conv gives, so the mean less the bias does the same.",
+            added=rules,
+        )
 
 
 _QUESTIONS: Sequence[Callable[[Alignment], Decision | None]] = (

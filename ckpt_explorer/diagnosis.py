@@ -16,6 +16,7 @@ from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.other_network import head_diagnosis, network_diagnoses, shape_diagnosis
 from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.suggestion.conv_biases import biases_before_norms, taking_off
 from ckpt_explorer.suggestion.function_options import offers_for
 from ckpt_explorer.suggestion.relatives import relatives_of
 from ckpt_explorer.suggestion.rules import Alternative
@@ -140,6 +141,15 @@ _relatives: WeakKeyDictionary[StateDict, tuple[str, str] | None] = WeakKeyDictio
 def _strangers(case: Situation) -> Diagnosis | None:
     if not case.alignment.strangers:
         return None
+    biases = biases_before_norms(case.alignment)
+    renamed = {pair.renamed for pair in case.alignment.pairs if pair.checkpoint in biases}
+    if renamed.issuperset(case.alignment.strangers) and (rules := taking_off(case.alignment)):
+        lines = "; ".join(str(rule) for rule in rules)
+        return Diagnosis(
+            "A7",
+            f"{plural(len(biases), 'conv')} of the file {'has' if len(biases) == 1 else 'have'} a bias, as {visible(next(iter(biases)))}, which the network's {'has' if len(biases) == 1 else 'have'} not, with a BatchNorm behind",
+            f"take each bias off the BatchNorm's running mean, which computes the same: decide unexpected=into the norms, or add these rules: {lines}.",
+        )
     relative = _relative(case)
     seems = f"; it seems to be {relative[0]}, as {visible(relative[1])} shows" if relative else ""
     return Diagnosis(

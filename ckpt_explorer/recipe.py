@@ -33,8 +33,7 @@ class Recipe(NamedTuple):
     @property
     def says(self) -> str:
         """The arithmetic in words."""
-        ends = self.combination
-        made = [] if ends is None else [f"{ends.first} * {ends.second}{f' / |{ends.second}|' if ends.scaled else ''}"]
+        made = [] if self.combination is None else [str(self.combination)]
         return ", then ".join([*made, *self.steps])
 
     def tensor(self, state_dict: StateDict) -> torch.Tensor:
@@ -55,11 +54,15 @@ def recipe_for(rows: Sequence[RenamedKey], rules: RuleSet, shapes: Mapping[str, 
     shape: Shape | None = shapes[sources[0]]
     if rows[0].operand is not None:
         position = rows[0].operand[0]
-        if [row.operand for row in rows] != [(position, 0), (position, 1)]:
-            return None
         made = combination(rules[position].find)
-        shape = made.shape([shapes[key] for key in sources])
-        in_force.append(position)
+        parts = [row.operand for row in rows]
+        if made.less and parts == [(position, 0)]:
+            made = None
+        elif parts != [(position, 0), (position, 1)]:
+            return None
+        else:
+            shape = made.shape([shapes[key] for key in sources])
+            in_force.append(position)
     if shape is None:
         return None
     steps = []

@@ -114,14 +114,16 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
     """
     rules = [rule for rule in alignment.rules if rule.enabled]
     combined = [combination(rule.find) for rule in rules if rule.kind == "combine"]
-    scaled = {ends.scaled for ends in combined}
+    ways = {(ends.scaled, ends.less) for ends in combined}
+    scaled = ways == {(True, False)}
     kept, below = _left_out(alignment)
     changing = [line for rule in rules for line in _changes(rule)]
     join = "parts[0]"
     if combined:
-        made = "weight_norm(parts[0], parts[1])" if scaled == {True} else "parts[0] * parts[1].to(parts[0].dtype)"
+        sign = "-" if combined[0].less else "*"
+        made = "weight_norm(parts[0], parts[1])" if scaled else f"parts[0] {sign} parts[1].to(parts[0].dtype)"
         join = f"{made} if len(parts) == 2 else parts[0]"
-    if len(scaled) > 1:
+    if len(ways) > 1:
         raise RuleError("A script combines tensors in one way only: these rules do it in two.")
     lists = f"LEFT_OUT = {_as_tuple(kept)}\nLEFT_OUT_BELOW = {_as_tuple(below)}\n"
     filling = "".join(
@@ -138,7 +140,7 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
         naming=naming or "    # no key is renamed",
         grouping=GROUPING if needs_grouping(naming) else "",
         changing="\n".join(f"    {line}" for line in changing) or "    # no tensor is changed",
-        combining=_WEIGHT_NORM if scaled == {True} else "",
+        combining=_WEIGHT_NORM if scaled else "",
         join=join,
         filling=filling,
     )

@@ -104,16 +104,25 @@ def operation(name: str) -> Operation:
     return found
 
 
-_COMBINATION = re.compile(r"([^\s*/|]+) \* ([^\s*/|]+)( / \|\2\|)?$")
+_COMBINATION = re.compile(r"([^\s*/|]+) (?:\* ([^\s*/|]+)( / \|\2\|)?|- ([^\s*/|]+))$")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """Two tensors that make one: `a * b`, or `g * v / |v|` where every output's weights are scaled to length g."""
+    """Two tensors that make one: `a * b`, `g * v / |v|` where every output's weights are scaled to length g, or `a - b`.
+
+    A difference may lack its second: nothing is taken off then. A product needs both.
+    """
 
     first: str
     second: str
     scaled: bool
+    less: bool = False
+
+    def __str__(self) -> str:
+        if self.less:
+            return f"{self.first} - {self.second}"
+        return f"{self.first} * {self.second}{f' / |{self.second}|' if self.scaled else ''}"
 
     def shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """The shape of the result; None where the two don't fit each other."""
@@ -127,6 +136,8 @@ class Combination:
 
     def compute(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         """The result."""
+        if self.less:
+            return one - other.to(one.dtype)
         if not self.scaled:
             return one * other.to(one.dtype)
         length: torch.Tensor = other.flatten(1).norm(dim=1).reshape(-1, *[1] * (other.dim() - 1))
@@ -135,17 +146,18 @@ class Combination:
 
 
 def combination(text: str) -> Combination:
-    """Read `weight_orig * weight_mask` or `weight_g * weight_v / |weight_v|`.
+    """Read `weight_orig * weight_mask`, `weight_g * weight_v / |weight_v|` or `running_mean - conv_bias`.
 
     Raises:
-        RuleError: it is neither.
+        RuleError: it is none of these.
     """
     found = _COMBINATION.match(text)
-    if not found or found[1] == found[2]:
+    second = found and (found[2] or found[4])
+    if not found or not second or found[1] == second:
         raise RuleError(
-            f"{visible(text, 80)!r} combines nothing: write the ends of two keys, as in 'weight_orig * weight_mask' or 'weight_g * weight_v / |weight_v|'."
+            f"{visible(text, 80)!r} combines nothing: write the ends of two keys, as in 'weight_orig * weight_mask', 'weight_g * weight_v / |weight_v|' or 'running_mean - conv_bias'."
         )
-    return Combination(found[1], found[2], found[3] is not None)
+    return Combination(found[1], second, found[3] is not None, found[4] is not None)
 
 
 def filling(text: str, eps: float = 1e-5) -> float:

@@ -185,7 +185,7 @@ KINDS: dict[Kind, RuleKind] = {
     ),
     "combine": RuleKind(
         _combine,
-        "one tensor of two whose keys end so: their product, or with / |b| the second at the lengths of the first",
+        "one tensor of two whose keys end so: a * b is their product, a * b / |b| the second at the lengths of the first, a - b the first less the second where there is one",
         "combine 'weight_orig * weight_mask' -> weight",
         has_target=True,
     ),

@@ -20,6 +20,9 @@ MAX_RULES_FILE = 1 << 20
 SECONDS = 1.0
 """How long one rule may take for all keys together: a regular expression can be made to take for ever."""
 
+OF_ARITHMETIC = ("transform", "combine")
+"""Kinds of rules that do something to a tensor also where its key has its name already."""
+
 
 class RenamedKey(NamedTuple):
     """A key as saved, its name behind the rules (None: left out), and the positions of the rules that touched it.
@@ -128,7 +131,7 @@ class RuleSet(Sequence[Rule]):
         for position, rewrite in self._steps():
             rule = self.rules[position]
             try:
-                shown[position] = columns.rewritten(position, rewrite, rule.kind == "transform")
+                shown[position] = columns.rewritten(position, rewrite, rule.kind in OF_ARITHMETIC)
             except RuleError as error:
                 raise RuleError(str(error), position) from None
             except TimeoutError:
@@ -143,7 +146,7 @@ class RuleSet(Sequence[Rule]):
         name = key
         for position, rewrite in self._steps():
             renamed = rewrite(name, SECONDS)
-            if renamed is None or (renamed == name and self.rules[position].kind != "transform"):
+            if renamed is None or (renamed == name and self.rules[position].kind not in OF_ARITHMETIC):
                 continue
             way.append((position, name, None if renamed is DROPPED else renamed))
             if renamed is DROPPED:
