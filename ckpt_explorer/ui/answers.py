@@ -18,25 +18,30 @@ from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.truth import Truth
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural, visible
-from ckpt_explorer.ui import accuracy, notes, one_picture, plain, predict_run, session
+from ckpt_explorer.ui import accuracy, evidence, notes, one_picture, plain, predict_run, session
 from ckpt_explorer.ui.choices import LabelsChoice
 from ckpt_explorer.ui.predict_run import PredictRun
 from ckpt_explorer.ui.session import Session
 
 CARDS = 10
+DOUBTS = 3
+"""Doubts that stand above the answers."""
+
 FAILURES = 5
 ROW = 35
 
 Labels = tuple[str, ...] | None
 
 
-def trust_banner(here: Session, loaded: LoadedModel) -> None:
-    """What an answer of this network is worth; it stands above every answer."""
+def trust_banner(here: Session, loaded: LoadedModel, most: int = DOUBTS) -> None:
+    """What an answer of this network is worth, and the first `most` doubts; it stands above every answer."""
     judged = trust(loaded)
-    doubts = here.verification.doubts if here.verification else ()
-    if doubts:
+    found = here.verification
+    doubted = len(found.doubts) if found else 0
+    if doubted:
+        they = "it is" if doubted == 1 else "they are"
         plain.say(
-            f"{plural(len(doubts), 'doubt')} came up when the evidence was looked at (on the Load page): until they are explained, no answer can be trusted.",
+            f"The evidence speaks against this network, with {plural(doubted, 'doubt')}: until {they} explained, no answer can be trusted.",
             "error",
             key="trust-doubted",
         )
@@ -48,6 +53,8 @@ def trust_banner(here: Session, loaded: LoadedModel) -> None:
         )
     for number, sentence in enumerate(judged.says):
         plain.say(sentence, "error" if judged.level == "nothing" else "warning", key=f"trust-{number}")
+    if found is not None:
+        evidence.doubts(found, most)
 
 
 def show(here: Session, loaded: LoadedModel, steps: Preprocessing, labels: Labels) -> None:

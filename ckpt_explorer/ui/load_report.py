@@ -107,7 +107,7 @@ def _load(here: Session, alignment: Alignment, strict: bool, device: str) -> Non
 def show(here: Session, loaded: LoadedModel) -> None:
     """What was loaded, by name, and the evidence for it."""
     plain.heading("What it is worth")
-    answers.trust_banner(here, loaded)
+    answers.trust_banner(here, loaded, evidence.ALL)
     plain.heading("Evidence")
     values = here.values
     if values is not None:

@@ -224,7 +224,7 @@ def test_a_head_of_other_classes_is_built_with_those_of_the_file(tab: Tab) -> No
 
 def test_looking_closer_gives_the_evidence_and_says_that_nothing_is_doubted(fits: Tab) -> None:
     fits.click("load").click("verify")
-    assert fits.box("doubts") == "Nothing is doubted."
+    assert fits.box("doubts") == "Nothing is doubted, by the weights alone."
     assert fits.box("health") == "Health: nothing odd."
     assert fits.box("wiring").startswith("Wiring: At each of ")
 
