@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt_explorer.alignment import Alignment, align
-from ckpt_explorer.errors import InferenceError
+from ckpt_explorer.architectures.architecture import Architecture
+from ckpt_explorer.checkpoint import Checkpoint
+from ckpt_explorer.errors import InferenceError, RuleError
 from ckpt_explorer.inference.prediction import ClassScore, FailedImage, Prediction
-from ckpt_explorer.proposal import Proposal
-from ckpt_explorer.suggestion import suggest, suggest_rules
+from ckpt_explorer.key_pair import Status, Verdict
+from ckpt_explorer.proposal import Proposal, suggestion_for
+from ckpt_explorer.suggestion import suggest_rules
+from ckpt_explorer.suggestion.copies import ANOTHER_COPY, Alternative
 from ckpt_explorer.text import listed, plural, visible
+
+MOST_COPIES = 8
+"""Copies that are offered: each is held against the network first."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +73,78 @@ def other_copy(proposal: Proposal, named: str) -> Alignment:
     Raises:
         InferenceError: the file has no such copy; the text lists those that it has.
     """
-    network, checkpoint = proposal.architecture, proposal.checkpoint
-    prefix = next((row.prefix for row in proposal.alternatives if row.prefix and named == row.prefix), None)
-    if prefix is not None:
-        state_dict = proposal.alignment.state_dict
-        return align(checkpoint, network, suggest_rules(state_dict, network, prefix))
-    paths = [row.path for row in checkpoint.state_dicts]
-    if named not in paths or named == checkpoint.selected:
-        others = [path for path in paths if path != checkpoint.selected]
-        others += [row.prefix for row in proposal.alternatives if row.prefix]
-        there = f"choose {listed(others, 8)}" if others else "it holds only one"
+    checkpoint = proposal.checkpoint
+    prefixes = [row.prefix for row in proposal.alternatives if row.prefix]
+    others = [row.path for row in checkpoint.state_dicts if row.path != checkpoint.selected]
+    if named not in prefixes and named not in others:
+        there = f"choose {listed([*others, *prefixes], 8)}" if others or prefixes else "it holds only one"
         raise InferenceError(f"The file has no other copy of the network called {visible(named, 80)!r}: {there}.")
+    return _held(checkpoint, proposal.architecture, named, named in prefixes)
+
+
+def fitting_copies(
+    checkpoint: Checkpoint, alignment: Alignment, alternatives: Sequence[Alternative]
+) -> dict[str, Alignment]:
+    """The other copies of the network of `alignment` in its file that can be loaded in its place, by their own rules.
+
+    By name: a state dict's path, or the prefix of a copy within the chosen one; "" is the chosen one itself, where
+    another copy in it was loaded than is proposed. What does not fit the network is not among them.
+    """
+    network, taken = alignment.architecture, _sources(alignment)
+    if network.build is None:
+        return {}
+    least = ANOTHER_COPY * len(alignment.filled)
+    names = [row.prefix for row in alternatives if row.prefix]
+    tried = [(name, True) for name in names] + [(checkpoint.selected, False)] * bool(names)
+    tried += [(row.path, False) for row in checkpoint.state_dicts if row.path != checkpoint.selected]
+    found: dict[str, Alignment] = {}
+    for name, is_prefix in tried:
+        if not is_prefix and len(checkpoint.select(name).state_dict) < least:
+            continue
+        try:
+            other = _held(checkpoint, network, name, is_prefix)
+        except RuleError:
+            continue  # no rules of its own that can be applied: it does not fit
+        if other.verdict is not Verdict.INCOMPATIBLE and _sources(other) != taken:
+            found.setdefault("" if not is_prefix and name == checkpoint.selected else name, other)
+        if len(found) == MOST_COPIES:
+            break
+    return found
+
+
+def _held(checkpoint: Checkpoint, network: Architecture, named: str, is_prefix: bool) -> Alignment:
+    """One copy against the network, with the rules that it would be proposed with."""
+    if is_prefix:
+        return align(checkpoint, network, suggest_rules(checkpoint.state_dict, network, named))
     other = checkpoint.select(named)
-    return align(other, network, suggest(other, network).rules)
+    suggestion = suggestion_for(other, network)
+    return align(other, network, suggestion.rules, suggestion.by_order)
+
+
+def _sources(alignment: Alignment) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Where every tensor comes from: what tells one copy from another."""
+    pairs = (
+        (pair.model, pair.checkpoint) for pair in alignment.pairs if pair.status in (Status.MATCHED, Status.ADAPTED)
+    )
+    return alignment.state_dict.path, frozenset((model, key) for model, key in pairs if model and key)
+
+
+def side_by_side(
+    first: Sequence[Prediction | FailedImage], second: Sequence[Prediction | FailedImage]
+) -> list[tuple[Prediction, Prediction]]:
+    """Both answers to each picture that both could read, those that differ first, the surest of them at the head."""
+    pairs = [
+        (one, two)
+        for one, two in zip(first, second, strict=True)
+        if isinstance(one, Prediction) and isinstance(two, Prediction)
+    ]
+
+    def place(pair: tuple[Prediction, Prediction]) -> tuple[bool, float]:
+        one, two = pair[0].top[0], pair[1].top[0]
+        same = one.index == two.index
+        return same, 0.0 if same else -max(one.probability or 0.0, two.probability or 0.0)
+
+    return sorted(pairs, key=place)
 
 
 def compare_answers(
@@ -87,15 +153,10 @@ def compare_answers(
     truth: Mapping[str, int] | None = None,
 ) -> Comparison:
     """The answers of two copies to the same pictures in the same order; what one of them could not read is left out."""
-    pairs = [
-        (one, two)
-        for one, two in zip(first, second, strict=True)
-        if isinstance(one, Prediction) and isinstance(two, Prediction)
-    ]
+    pairs = side_by_side(first, second)
     differ = [
         Difference(one.image, one.top[0], two.top[0]) for one, two in pairs if one.top[0].index != two.top[0].index
     ]
-    differ.sort(key=lambda row: -max(row.first.probability or 0.0, row.second.probability or 0.0))
     if truth is None:
         return Comparison(len(pairs), tuple(differ))
     judged = [(one.top[0].index, two.top[0].index, truth[one.image]) for one, two in pairs if one.image in truth]

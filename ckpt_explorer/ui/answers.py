@@ -18,7 +18,7 @@ from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.truth import Truth
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural, visible
-from ckpt_explorer.ui import accuracy, evidence, notes, one_picture, plain, predict_run, session
+from ckpt_explorer.ui import accuracy, against, evidence, notes, one_picture, plain, predict_run, session
 from ckpt_explorer.ui.choices import LabelsChoice
 from ckpt_explorer.ui.predict_run import PredictRun
 from ckpt_explorer.ui.session import Session
@@ -85,6 +85,7 @@ def show(here: Session, loaded: LoadedModel, steps: Preprocessing, labels: Label
     with right:
         one_picture.show(names)
     accuracy.show(here, truth, judged, names)
+    against.show(here, steps, truth, names)
 
 
 def _without_pictures(loaded: LoadedModel, steps: Preprocessing) -> None:
@@ -107,7 +108,7 @@ def _run(here: Session, loaded: LoadedModel, steps: Preprocessing) -> PredictRun
             here.run.stop()
         images = tuple(NamedImage(name, source) for name, source in here.images.items())
         here.run = PredictRun(wanted, images, here.pace)
-        here.run.begin(loaded, steps)
+        here.run.begin(lambda: loaded, steps)
         assert here.run.job is not None
         here.run.job.ends_soon(predict_run.AT_ONCE, predict_run.AT_ONCE)
     return here.run

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.api import predict_stream
 from ckpt_explorer.errors import InferenceError
 from ckpt_explorer.inference.features import head_path
@@ -13,7 +14,7 @@ from ckpt_explorer.inference.pace import Pace
 from ckpt_explorer.inference.prediction import FailedImage, NamedImage, Prediction
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.timing import Timing
-from ckpt_explorer.loading import LoadedModel
+from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.ui.job import Job
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ class PredictRun:
         """Whether its thread goes on and is wanted."""
         return self.job is not None and not self.stopped and not self.job.finished.is_set()
 
-    def begin(self, loaded: LoadedModel, steps: Preprocessing) -> None:
-        """Answer what is not answered yet."""
+    def begin(self, network: Callable[[], LoadedModel], steps: Preprocessing, features: bool = True) -> None:
+        """Answer what is not answered yet; `network` is asked for in the thread, and may have to be loaded there."""
         self.stopped = False
-        self._again = lambda: self.begin(loaded, steps)
+        self._again = lambda: self.begin(network, steps, features)
         rest = self.images[len(self.answers) :]
         self.timing = Timing()
-        self.job = Job(_work(loaded, rest, steps, self))
+        self.job = Job(_work(network, rest, steps, self, features))
 
     def stop(self) -> None:
         """End within the batch; what is answered stays."""
@@ -85,12 +86,54 @@ class PredictRun:
             self._again()
 
 
-def _work(
-    loaded: LoadedModel, images: tuple[NamedImage, ...], steps: Preprocessing, run: PredictRun
-) -> Callable[[Callable[[int, int], None]], bool]:
-    has_head = head_path(loaded.architecture.head) is not None
+@dataclass(eq=False)
+class Against:
+    """Another copy of the loaded network beside it: `copies` are those of the file, by name, `chosen` is to be compared.
 
+    `loaded` is the chosen one once it was asked for, and `run` holds its answers to the pictures of another run.
+    """
+
+    copies: dict[str, Alignment]
+    chosen: str | None = None
+    loaded: LoadedModel | None = None
+    run: PredictRun | None = None
+    said: str = ""
+
+    def choose(self, name: str | None) -> None:
+        """Compare with another one, or with none; nothing is computed by it."""
+        if name != self.chosen:
+            self.stop()
+            self.chosen, self.loaded, self.run, self.said = name, None, None, ""
+
+    def begin(self, first: PredictRun, loaded: LoadedModel, steps: Preprocessing) -> None:
+        """Answer the pictures of `first`, as it does, with the chosen copy."""
+        assert self.chosen is not None
+        alignment, self.said = self.copies[self.chosen], ""
+
+        def network() -> LoadedModel:
+            if self.loaded is None:
+                self.loaded = load(alignment, device=loaded.device, dtype=loaded.dtype, strict=False)
+            return self.loaded
+
+        self.run = PredictRun(first.wanted, first.images, first.pace)
+        self.run.begin(network, steps, features=False)
+
+    def stop(self) -> None:
+        """End the run, if it goes on."""
+        if self.run is not None:
+            self.run.stop()
+
+
+def _work(
+    network: Callable[[], LoadedModel],
+    images: tuple[NamedImage, ...],
+    steps: Preprocessing,
+    run: PredictRun,
+    features: bool,
+) -> Callable[[Callable[[int, int], None]], bool]:
     def work(progress: Callable[[int, int], None]) -> bool:
+        loaded = network()
+        has_head = features and head_path(loaded.architecture.head) is not None
         kept = 0
         for batch in predict_stream(
             loaded,

@@ -31,7 +31,7 @@ from ckpt_explorer.ui.given import Given, Refusal
 from ckpt_explorer.ui.history import History
 from ckpt_explorer.ui.job import Job
 from ckpt_explorer.ui.operator import operator
-from ckpt_explorer.ui.predict_run import PredictRun
+from ckpt_explorer.ui.predict_run import Against, PredictRun
 from ckpt_explorer.ui.target import Target
 
 
@@ -109,7 +109,7 @@ class Session:
     `outlooks` is what each state dict would make of each network, as far as `outlook_job` or a choice has looked at it,
     and `comparing` whether they are shown side by side.
     `picture_notes` are sentences on what was left out of the pictures; `run` holds their answers, `timings` what was
-    measured at every pace, and `shown_picture` and `stage` are what the page shows of one, `mistakes` the
+    measured at every pace, `against` another copy's answers, and `shown_picture` and `stage` are what the page shows of one, `mistakes` the
     pictures in the table of them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
@@ -163,6 +163,7 @@ class Session:
     truth: TruthChoice = field(default_factory=TruthChoice)
     pace: Pace = field(default_factory=Pace)
     run: PredictRun | None = None
+    against: Against | None = None
     timings: dict[Pace, dict[str, Any]] = field(default_factory=dict)
     shown_picture: str = ""
     mistakes: tuple[str, ...] = ()
@@ -217,11 +218,14 @@ class Session:
         self.verification = None
         self.loaded = self.loaded_as = self.values = None
         self.forget_run()
+        self.against = None
 
     def forget_run(self) -> None:
         """Let go of the answers, and end the run that gives them."""
         if self.run is not None:
             self.run.stop()
+        if self.against is not None:
+            self.against.stop()
         self.run = None
         self.timings = {}
 
