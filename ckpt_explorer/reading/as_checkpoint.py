@@ -19,7 +19,7 @@ from ckpt_explorer.reading.pickles.torch_objects import AnyTensorClaim, Composed
 from ckpt_explorer.reading.refusals import left_of_it
 from ckpt_explorer.reading.shards import part_of_many
 from ckpt_explorer.reading.sources.source import Source
-from ckpt_explorer.text import bytes_as_text, plural, shape_as_text, visible
+from ckpt_explorer.text import bytes_as_text, listed, plural, shape_as_text, visible
 
 
 def from_safetensors(source: Source, file: SafetensorsFile) -> Checkpoint:
@@ -85,6 +85,7 @@ def from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
             *((left_of_it(source, sum(map(len, contents.state_dicts)), lost),) if file.here is not None else ()),
             *_of_globals(source, kind, file, contents),
             *_of_kind(source, kind),
+            *_of_devices(source, file.devices),
             *file.diagnoses,
             *_of_name(source.name, kind),
             *_of_weights(contents.state_dicts, source.name),
@@ -131,6 +132,20 @@ def _of_kind(source: Source, kind: str) -> Iterator[Diagnosis]:
             f"{visible(source.name)} holds NumPy arrays ({kind}), not tensors of PyTorch's",
             "they are read as tensors under the same names; convert writes them as PyTorch or safetensors would.",
         )
+
+
+def _of_devices(source: Source, devices: tuple[str, ...]) -> Iterator[Diagnosis]:
+    """Where the tensors were saved on a device that the reader's machine may not have: torch.load looks for it."""
+    others = [device for device in devices if device.partition(":")[0] in ("cuda", "mps", "xla", "hpu", "xpu")]
+    if not others:
+        return
+    numbered = any(device.startswith("cuda:") and device != "cuda:0" for device in others)
+    identity = "D2" if numbered else "D3" if "mps" in others else "D1"
+    yield Diagnosis(
+        identity,
+        f"The tensors of {visible(source.name)} were saved on {listed(others)}, and torch.load wants to put them there again",
+        'they are read to the CPU here; in code, torch.load(..., map_location="cpu").',
+    )
 
 
 _EXPECTED = {

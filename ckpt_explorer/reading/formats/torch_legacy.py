@@ -16,7 +16,7 @@ from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.described import Call, Global, PersistentLoad
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk_at
-from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, storage_claim
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, Storages, storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged
 from ckpt_explorer.reading.sources.source import Source
 from ckpt_explorer.reading.storages import FileStorage, MadeStorage
@@ -50,11 +50,12 @@ def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
     if version != PROTOCOL_VERSION:
         raise damaged(source, f"it is of another version of the legacy format than {PROTOCOL_VERSION}")
     system = next_pickle()
+    storages = Storages()
     noted_claims: dict[str, StorageClaim] = {}
 
     def noted(identity: Any) -> StorageClaim | Call:
         """The claim, after a note of its dtype: that gives the bytes of an element when the storages follow."""
-        claim = storage_claim(identity)
+        claim = storages(identity)
         if not isinstance(claim, StorageClaim):
             return claim
         first = noted_claims.setdefault(claim.key, claim)
@@ -88,7 +89,8 @@ def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
         ]
 
     here = frozenset(places) if len(places) < len(keys) else None
-    return PickledFile(root, names, find_storages, "torch.save before PyTorch 1.6 (legacy)", here=here)
+    writer = "torch.save before PyTorch 1.6 (legacy)"
+    return PickledFile(root, names, find_storages, writer, here=here, devices=tuple(storages.devices))
 
 
 def _counted(source: Source, key: str, start: int, size: int) -> memoryview:

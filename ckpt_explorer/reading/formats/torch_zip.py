@@ -12,7 +12,7 @@ from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.pickles.claims import unknown_storage
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
 from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
-from ckpt_explorer.reading.pickles.torch_objects import StorageClaim
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim, Storages
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import STORED, Record, Records
 from ckpt_explorer.reading.sources.source import Source
@@ -55,10 +55,21 @@ def read_torch_records(records: Records, record: Record, salvage: bool = False) 
         records.source.forget(start, start + record.packed)
     slash = "\\" if top.endswith("\\") else "/"  # some packers on Windows write names as Windows does
     place = records, f"{top}data{slash}", says_big_endian(records, top)
-    walked = walk(records.source, content, shortcut=tensor_shortcut(partial(storages_named, *place)))
+    storages = Storages()
+    walked = walk(
+        records.source, content, persistent_load=storages, shortcut=tensor_shortcut(partial(storages_named, *place))
+    )
     find_storages = partial(storages_in, *place)
     here = frozenset(name.removeprefix(f"{top}data{slash}") for name in records.records) if salvage else None
-    return PickledFile(walked.root, walked.globals, find_storages, _writer(records, top), records=records, here=here)
+    return PickledFile(
+        walked.root,
+        walked.globals,
+        find_storages,
+        _writer(records, top),
+        records=records,
+        here=here,
+        devices=tuple(storages.devices),
+    )
 
 
 def storages_in(

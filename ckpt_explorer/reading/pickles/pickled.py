@@ -30,7 +30,7 @@ class PickledFile:
     """The described root object of a file, the globals it names, and where its storages lie.
 
     `records` are the parts that have checksums. `here` names the storages that a file which was cut short still has,
-    where only those are wanted; None where all are.
+    where only those are wanted; None where all are. `devices` are those that its storages were saved on.
     """
 
     root: Any
@@ -40,6 +40,7 @@ class PickledFile:
     diagnoses: tuple[Diagnosis, ...] = ()
     records: Records | None = None
     here: frozenset[str] | None = None
+    devices: tuple[str, ...] = ()
 
 
 def walk(

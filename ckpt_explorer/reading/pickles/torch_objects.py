@@ -92,6 +92,26 @@ def storage_claim(identity: Any) -> StorageClaim | Call:
     return Call(Global("", "persistent id"), (identity,))
 
 
+class Storages:
+    """`storage_claim`, and the devices that the storages are said to be of.
+
+    A run of tensors that is taken in one step names its device by a text that was mentioned before, so each device is
+    seen here once at least.
+    """
+
+    def __init__(self) -> None:
+        self.devices: dict[str, None] = {}
+
+    def __call__(self, identity: Any) -> StorageClaim | Call:
+        claim = storage_claim(identity)
+        if type(claim) is StorageClaim and type(identity[3]) is str and len(self.devices) < MAX_DEVICES:
+            self.devices[identity[3][:MAX_DEVICE_NAME]] = None
+        return claim
+
+
+MAX_DEVICES, MAX_DEVICE_NAME = 64, 40
+
+
 def storage_dtype(storage_class: Any) -> str | None:
     if isinstance(storage_class, Global) and storage_class.module in ("torch", "torch.cuda", "torch.storage"):
         return STORAGE_DTYPES.get(storage_class.name)
