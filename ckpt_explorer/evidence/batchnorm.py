@@ -47,9 +47,17 @@ class LayerFigures:
     slope: float | None
     likeness: float | None
 
+
+@dataclass(frozen=True)
+class Offset:
+    """`mean_z` and `log_variance_gap` of one BatchNorm, as in `LayerFigures`."""
+
+    mean_z: float
+    log_variance_gap: float
+
     @property
     def distance(self) -> float:
-        """How far off, in standard deviations: of the mean, plus the error of the deviation's logarithm."""
+        """In standard deviations: of the mean, plus the error of the deviation's logarithm."""
         return self.mean_z + self.log_variance_gap / 2
 
 
@@ -80,10 +88,18 @@ class Arrivals:
             self.count = total
         return mean, variance
 
+    def offset(self) -> Offset:
+        """How far what has arrived so far is from what was kept, and no more: a tenth of the work of `figures`."""
+        z, gap = _apart(self, *self._moments())
+        return Offset(float(z.abs().mean()), float(gap.abs().mean()))
+
     def figures(self) -> LayerFigures:
         """What has arrived so far, against what was kept."""
+        return figures_of(self, *self._moments())
+
+    def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
         assert self.mean is not None and self.squares is not None
-        return figures_of(self, self.mean, self.squares / self.count)
+        return self.mean, self.squares / self.count
 
 
 def channel_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,8 +128,7 @@ def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> L
     import torch
 
     kept_mean, kept_var = layer.running_mean, layer.running_var
-    z = (mean - kept_mean) / (kept_var + layer.eps).sqrt()
-    gap = torch.log((variance + layer.eps) / (kept_var + layer.eps))
+    z, gap = _apart(layer, mean, variance)
     weight = 1 / (kept_var + layer.eps)
     strength = (kept_mean.square() * weight).sum()
     near_zero = not float(strength) > 1e-4 * len(kept_mean)
@@ -122,6 +137,12 @@ def figures_of(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> L
     return LayerFigures(
         layer.name, float(z.abs().mean()), float(gap.abs().mean()), float(gap.median()), slope, likeness
     )
+
+
+def _apart(layer: Arrivals, mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """z and the difference of the variances' logarithms, for each channel (C,)."""
+    kept = layer.running_var + layer.eps
+    return (mean - layer.running_mean) / kept.sqrt(), ((variance + layer.eps) / kept).log()
 
 
 def _correlation(one: torch.Tensor, other: torch.Tensor) -> float | None:
