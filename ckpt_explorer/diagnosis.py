@@ -167,9 +167,17 @@ def _another_family(case: Situation) -> Diagnosis | None:
         return None
     return Diagnosis(
         "A7",
-        f"The file seems to be {relative[0]}: {visible(relative[1])} shows it",
+        f"The file seems to be {relative[0]}: {visible(relative[1])} shows it{_nearest(case)}",
         "find the class that this file was trained with, and give it as your own.",
     )
+
+
+def _nearest(case: Situation) -> str:
+    """The network with a name that the file is nearest to, and in what it differs from that."""
+    named_one = next((row for row in case.candidates if row.name != "custom"), None)
+    if named_one is None or not named_one.against:
+        return ""
+    return f". The nearest network with a name is {named_one.name}, but {named_one.against}"
 
 
 def _by_order(case: Situation) -> Diagnosis | None:

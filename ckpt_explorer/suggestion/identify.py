@@ -162,7 +162,12 @@ def _why(structure: Structure, name: str | None) -> str:
     parts = [f"{blocks}: {_spoken(name)}" if name else blocks]
     if spec.groups > 1:
         parts.append(f"{spec.groups} groups")
-    parts.append(f"{spec.stem_kernel}x{spec.stem_kernel} stem for {plural(spec.in_channels, 'channel')}")
+    stem = (
+        f"stem of {structure.stem_convs} convs"
+        if structure.stem_convs > 1
+        else f"{spec.stem_kernel}x{spec.stem_kernel} stem"
+    )
+    parts.append(f"{stem} for {plural(spec.in_channels, 'channel')}")
     parts.append(
         f"the last layer has {plural(structure.num_classes, 'row')}" if structure.num_classes else "no last layer"
     )

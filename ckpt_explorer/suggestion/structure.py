@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 from ckpt_explorer.anatomy import Anatomy, anatomies_of
 from ckpt_explorer.anatomy.blocks import Block
-from ckpt_explorer.anatomy.layers import Layer
+from ckpt_explorer.anatomy.ends import Stem
+from ckpt_explorer.anatomy.tokens import number
 from ckpt_explorer.architectures.spec import Block as BlockKind
 from ckpt_explorer.architectures.spec import ResNetSpec, Shortcut
 from ckpt_explorer.checkpoint import StateDict, TensorInfo
@@ -20,7 +21,7 @@ class Structure:
     """A residual network as its tensors show it: `spec` with what had to be guessed named in `guessed`.
 
     `strangers` are parts of blocks that a plain ResNet does not have, `oddities` what no ResNetSpec describes.
-    `num_classes` is None where the file has no last linear layer for these features.
+    `stem_convs` counts the convs in front of the blocks, which stand for one where there are more. `num_classes` is None where the file has no last linear layer for these features.
     """
 
     spec: ResNetSpec
@@ -28,6 +29,7 @@ class Structure:
     strangers: tuple[str, ...]
     oddities: tuple[str, ...]
     guessed: tuple[str, ...]
+    stem_convs: int = 1
 
 
 _KNOWN: WeakKeyDictionary[StateDict, list[Anatomy]] = WeakKeyDictionary()
@@ -53,8 +55,7 @@ def read_structure(anatomy: Anatomy) -> Structure:
     """The numbers of a network that was taken apart, and what no plain ResNet has."""
     network = anatomy.network
     stages = network.stages
-    stem = anatomy.stem.conv if anatomy.stem else None
-    spec = _spec(stages, stem, _shortcut(stages))
+    spec = _spec(stages, anatomy.stem, _shortcut(stages))
     classes = anatomy.head.out if anatomy.head else None
     if classes is not None:
         spec = replace(spec, num_classes=classes)
@@ -63,19 +64,31 @@ def read_structure(anatomy: Anatomy) -> Structure:
         if spec.stem_kernel not in (3, 7) or spec.stem_kernel == 3
         else ()
     )
-    return Structure(spec, classes, strangers_in(anatomy), tuple(_oddities(anatomy, spec)), guessed)
+    convs = 1 + len(anatomy.stem.more) if anatomy.stem else 0
+    return Structure(spec, classes, strangers_in(anatomy), tuple(_oddities(anatomy, spec)), guessed, convs)
 
 
-def _spec(stages: list[list[Block]], stem: Layer | None, shortcut: Shortcut) -> ResNetSpec:
+def _stem_kernel(stem: Stem) -> int:
+    """The side of the stem's kernel; 7 for convs one behind the other that widen, or see 7 pixels or more together.
+
+    A CIFAR network has one 3x3 conv there. Source: He et al., "Bag of Tricks for Image Classification with Convolutional Neural Networks" (2018), section 4.2:
+    three 3x3 convs stand in the place of the 7x7 one, in ResNet-C and -D.
+    """
+    seen = 1 + sum(conv.kernel - 1 for conv in (stem.conv, *stem.more))
+    widens = any(conv.out < stem.conv.out for conv in stem.more)
+    return 7 if widens or (stem.more and seen >= 7) else stem.conv.kernel
+
+
+def _spec(stages: list[list[Block]], stem: Stem | None, shortcut: Shortcut) -> ResNetSpec:
     """The numbers that the first whole block and the stem give."""
     whole = [(at, block) for at, stage in enumerate(stages) for block in stage if block.channels is None]
     stage, first = whole[0]
     kind: BlockKind = "bottleneck" if first.is_bottleneck else "basic"
     inner, grouped = first.convs["conv1"].out, first.convs["conv2"].inputs
-    width = stem.out if stem else stages[0][0].inputs
+    width = stem.conv.out if stem else stages[0][0].inputs
     groups = max(inner // max(grouped, 1), 1)
     inner, out = inner >> stage, first.out >> stage
-    kernel = stem.kernel if stem else 7
+    kernel = _stem_kernel(stem) if stem else 7
     small = kernel == 3
     return ResNetSpec(
         block=kind,
@@ -86,7 +99,7 @@ def _spec(stages: list[list[Block]], stem: Layer | None, shortcut: Shortcut) -> 
         expansion=max(out // width, 1),
         stem_kernel=kernel,
         shortcut=shortcut,
-        in_channels=stem.inputs if stem else 3,
+        in_channels=min(conv.inputs for conv in (stem.conv, *stem.more)) if stem else 3,
         stem_stride=1 if small else 2,
         max_pool=not small,
     )
@@ -107,7 +120,7 @@ def _oddities(anatomy: Anatomy, spec: ResNetSpec) -> list[str]:
     if anatomy.stem is None:
         odd.append("it has no first conv that fits its blocks")
     elif anatomy.stem.more:
-        odd.append(f"its stem has {len(anatomy.stem.more) + 1} convs")
+        odd.append(f"its stem has {len(anatomy.stem.more) + 1} convs in the place of one{_pooled_shortcuts(stages)}")
     kinds = {block.is_bottleneck for stage in stages for block in stage if block.channels is None}
     gaps = ["".join(block.root) for stage in stages for block in stage if block.channels]
     if gaps:
@@ -130,6 +143,14 @@ def _oddities(anatomy: Anatomy, spec: ResNetSpec) -> list[str]:
     elif not any(row.layer.has_statistics for row in anatomy.placed.values() if row.place.norm):
         odd.append("its norms keep no running statistics")
     return odd
+
+
+def _pooled_shortcuts(stages: list[list[Block]]) -> str:
+    """What is to be said of shortcuts whose conv stands second in them, as behind the average pool of ResNet-D."""
+    convs = [block.convs["shortcut"] for stage in stages for block in stage if "shortcut" in block.convs]
+    if not convs or any(number(conv.path[-1]) != 1 for conv in convs):
+        return ""
+    return ", and its shortcuts begin with something that has no weights, as ResNet-D's average pool"
 
 
 def strangers_in(anatomy: Anatomy) -> tuple[str, ...]:

@@ -146,6 +146,35 @@ VIT: Mapping[str, tuple[int, ...]] = {
 }
 
 
+def deep_stem(convs: int, pooled: bool) -> dict[str, ModelTensor]:
+    """A ResNet-50 with so many 3x3 convs in the stem, and a pool in front of each shortcut's conv where `pooled`."""
+    tree = dict(architecture("resnet50", num_classes=10).tree)
+    if pooled:
+        for key in [key for key in tree if ".downsample." in key]:
+            front, _, rest = key.partition(".downsample.")
+            place, _, leaf = rest.partition(".")
+            tree[f"{front}.shortcut.{int(place) + 1}.{leaf}"] = tree.pop(key)
+    widths = [3, *[32] * (convs - 1), 64]
+    del tree["conv1.weight"]
+    for at in range(convs):
+        tree[f"conv1.{3 * at}.weight"] = ModelTensor((widths[at + 1], widths[at], 3, 3), "float32", True)
+        for leaf in ("weight", "bias", "running_mean", "running_var") if at < convs - 1 else ():
+            tree[f"conv1.{3 * at + 1}.{leaf}"] = ModelTensor((32,), "float32", leaf in ("weight", "bias"))
+    return tree
+
+
+@pytest.mark.parametrize("convs", [2, 3])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_stem_of_several_convs_stands_for_the_large_one_and_not_for_that_of_a_small_picture(
+    convs: int, pooled: bool
+) -> None:
+    best = identify(described(deep_stem(convs, pooled)))[0]
+    assert (best.name, best.in_channels, best.num_classes) == ("resnet50", 3, 10)
+    assert f"stem of {convs} convs for 3 channels" in best.why
+    assert best.against.startswith(f"its stem has {convs} convs in the place of one")
+    assert ("average pool" in best.against) == pooled
+
+
 @pytest.mark.parametrize("tree", [VGG, VIT, {}, {"weight": (3,)}, {"layer1.0.conv1.weight": (3,)}])
 def test_what_is_no_residual_network_is_none(tree: Mapping[str, tuple[int, ...]]) -> None:
     assert identify(described(tree)) == ()
