@@ -19,6 +19,7 @@ from ckpt_explorer.suggestion.arithmetic import combining
 from ckpt_explorer.suggestion.forms import Form, counted_forms, forms_of, renamed_forms, shortcuts_of
 from ckpt_explorer.suggestion.merging import merged
 from ckpt_explorer.suggestion.pairing import Pair, Pairing
+from ckpt_explorer.suggestion.reasons import INSIDE, LAYERS, with_reasons
 from ckpt_explorer.suggestion.search import Induced, Search
 from ckpt_explorer.suggestion.starts import shared_front, starts
 from ckpt_explorer.suggestion.templates import generalise
@@ -49,7 +50,8 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
             lists.update({(*_once(listed), *ends): None for listed in _lists(forms, pairs, kind, merge)})
             found = search.first_whole(sorted(lists, key=length), None if kind is kinds[-1] else FEW_RULES)
             if found is not None:
-                return search.without_idle(found)
+                whole = search.without_idle(found)
+                return whole._replace(rules=with_reasons(whole.rules, pairs))
         every.update(lists)
     return search.fullest(sorted(every, key=length))
 
@@ -160,14 +162,14 @@ _WHY_WHOLE = {
 
 def _renames(names: _Names, anchored: bool, outward: bool) -> Iterator[Rule]:
     """The renames, whole layers and blocks first; `outward`: the layers of a block before these."""
-    why = _WHY_WHOLE.get(names.ends, "layers have other names")
+    why = _WHY_WHOLE.get(names.ends, LAYERS)
     outer = [Rule("rename", _held(find, anchored), to, why=_why_counted(to) or why) for find, to in names.whole]
     for find, to in names.roots:
         reason = _why_counted(to) or "stages and blocks have other names"
         outer.append(Rule("rename", _held(find, anchored), to, why=reason))
     lines = names.layers if anchored else [_without_common_end(find, to) for find, to in names.layers]
     inner = [
-        Rule("rename", find, to, why="the layers of a block have other names")
+        Rule("rename", find, to, why=INSIDE)
         for find, to in sorted(lines, key=lambda row: _has_numbers(row[0]))  # words before patterns
     ]
     yield from (*inner, *outer) if outward else (*outer, *inner)

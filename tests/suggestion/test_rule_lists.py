@@ -149,3 +149,23 @@ def test_two_names_that_were_exchanged_are_exchanged_back_by_one_rule() -> None:
     )
     assert {pair.checkpoint: pair.model for pair in swapped.pairs}["layer1.0.bn1.weight"] == "layer1.0.bn2.weight"
     assert swapped.verdict is Verdict.COMPLETE
+
+
+def test_a_reason_names_the_layers_that_its_rule_touches() -> None:
+    target = architecture("resnet50")
+    whys = {}
+    for dialect in ("slim", "norm in conv", "lists"):
+        whys[dialect] = [rule.why for rule in suggest(described(in_dialect(dialect, target.tree)[0]), target).rules]
+    assert whys["slim"][1:6] == [
+        "the norms in the blocks have other names",
+        "the convs in the blocks have other names",
+        "the norms of the shortcuts have other names",
+        "the convs of the shortcuts have other names",
+        "the first layers and the last one have other names",
+    ]
+    assert whys["norm in conv"][2:] == [
+        "the norms of the shortcuts have other names",
+        "the convs of the shortcuts have other names",
+        "the norms in the blocks have other names",
+    ]
+    assert "the convs and norms of the shortcuts have other names" in whys["lists"]
