@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ckpt_explorer.alignment import Verdict
 from ckpt_explorer.diagnosis import diagnoses_of
 from ckpt_explorer.drift import drift_of
 from ckpt_explorer.suggestion import suggest_rules
@@ -21,6 +22,18 @@ def to_load(here: Session) -> None:
     label = f"Convert {plural(filled, 'tensor')}" if reference else f"Load {plural(filled, 'tensor')}"
     if st.button(label, type="primary", key="next", disabled=not alignment.filled):
         st.switch_page("pages/load.py")
+
+
+def back_to_rules(here: Session) -> None:
+    """On the Load page: that better rules are at hand, where what does not fit is only not renamed yet."""
+    aligned = journey.aligned(here)
+    proposed = aligned.suggestion.rules
+    if not proposed or aligned.history.rules == proposed or aligned.alignment.verdict is Verdict.COMPLETE:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="proposed-rules"):
+        many = f"Not all of the {len(proposed)} rules that are proposed for this file are in force:"
+        plain.quiet(many if len(proposed) > 1 else "The rule that is proposed for this file is not in force:")
+        st.page_link("pages/align.py", label="Look at them before you load")
 
 
 def notes(here: Session) -> None:
