@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ckpt_explorer.evidence.batchnorm import arrivals
+from ckpt_explorer.evidence.batchnorm import arrivals, channel_moments
 from ckpt_explorer.evidence.self_check import BatchNormCheck, self_check
 from tests.checkpoints import ROOT
 from tests.evidence.honest import SPOILT, honest_network, pixels
@@ -94,6 +94,29 @@ def test_the_figures_are_those_of_all_pictures_whatever_the_batches() -> None:
     for one, two in zip(at_once, in_parts, strict=True):
         assert one.figures().mean_z == pytest.approx(two.figures().mean_z, abs=1e-5)
         assert one.figures().log_variance_gap == pytest.approx(two.figures().log_variance_gap, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 9, 8), (40, 7), (3, 7, 11)])
+@pytest.mark.parametrize("mean", [0.0, 3.0, 1e3, 1e6])
+def test_mean_and_variance_of_channels_keep_their_digits_however_far_the_mean_is(
+    shape: tuple[int, ...], mean: float
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + mean
+    x[:, 3] = mean
+    if x.dim() == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    dims = [0, *range(2, x.dim())]
+    variance, middle = torch.var_mean(x.double(), dims, correction=0)
+    here, spread = channel_moments(x)
+    torch.testing.assert_close(here, middle, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(spread, variance, rtol=1e-4, atol=1e-7)
+
+
+def test_a_channel_that_is_no_number_stays_one_and_spoils_no_other() -> None:
+    x = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    x[1, 1, 2, 2] = float("nan")
+    mean, variance = channel_moments(x)
+    assert mean.isnan().tolist() == variance.isnan().tolist() == [False, True, False]
 
 
 def test_the_network_is_left_as_it_was() -> None:
