@@ -81,25 +81,45 @@ def rows(base: dict[str, Any], state: dict[str, Any]) -> list[Row]:
 
 
 class Diff:
-    """The key diff of a tab, as it was sent last."""
+    """The key diff of a tab, as it stands in the browser: what was sent last, and what was sent before and kept."""
 
     def __init__(self, tab: Tab) -> None:
         self.tab = tab
+        self._kept: dict[str, dict[str, Any]] = {}
 
     def _proto(self, key: str) -> Any:
         found = [part.proto for part in self.tab.app.get("bidi_component") if part.proto.id.endswith(f"-{key}")]
         assert len(found) == 1, f"there are {len(found)} components {key}"
         return found[0]
 
+    def _part(self, key: str) -> dict[str, Any]:
+        """A message; one that was sent before, and that nobody has looked at, is asked for as the browser does."""
+        proto = self._proto(key)
+        if proto.bytes:
+            part = unpacked(proto.bytes)
+            self._kept[part["name"]] = part
+            return part
+        name = json.loads(proto.json)
+        if name not in self._kept:
+            self._tell("lacked", [name])
+            assert self._proto(key).bytes, "what is lacked is sent again"
+            return self._part(key)
+        return self._kept[name]
+
     @property
     def base(self) -> dict[str, Any]:
         """The keys of both sides."""
-        return unpacked(self._proto("key-diff-base").bytes)
+        return self._part("key-diff-base")
 
     @property
     def state(self) -> dict[str, Any]:
         """Their pairs."""
-        return unpacked(self._proto("key-diff-state").bytes)
+        return self._part("key-diff-state")
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What is said of the selected row."""
+        return self._part("key-diff-details")
 
     @property
     def light(self) -> dict[str, Any]:
@@ -128,10 +148,13 @@ class Diff:
         """What the script in the browser would say after a click."""
         light = self.light
         asked = {"base": light["base"], "state": light["state"], **what}
+        return self._tell("asked", asked)
+
+    def _tell(self, event: str, value: Any) -> Tab:
         states = self.tab.app._tree.get_widget_states()
         state = states.widgets.add()
         state.id = f"$$STREAMLIT_INTERNAL_KEY_{self._proto('key-diff').id}__events"
-        state.json_trigger_value = json.dumps([{"event": "asked", "value": asked}])
+        state.json_trigger_value = json.dumps([{"event": event, "value": value}])
         with patch.object(PagesManager, "__init__", _as_a_server_that_was_visited):
             self.tab.app._run(states)
         assert not self.tab.app.exception

@@ -46,7 +46,7 @@ def test_a_key_without_a_place_is_shown_as_it_is_saved_and_as_it_was_renamed(ren
 
 def test_a_selected_row_says_its_way_through_the_rules(renamed: Tab) -> None:
     Diff(renamed).select("module.layer1.0.norm1.weight", "layer1.0.bn1.weight")
-    details = Diff(renamed).light["details"]
+    details = Diff(renamed).details
     assert details["way"] == [
         [1, "module.layer1.0.norm1.weight", "layer1.0.norm1.weight"],
         [4, "layer1.0.norm1.weight", "layer1.0.bn1.weight"],
@@ -57,7 +57,7 @@ def test_a_selected_row_says_its_way_through_the_rules(renamed: Tab) -> None:
 def test_a_selected_missing_row_says_what_the_network_wants(tab: Tab) -> None:
     tab.open_example("partial").go("align")
     Diff(tab).select(None, "classifier.weight")
-    assert "no key of the file has this name" in Diff(tab).light["details"]["says"][0]
+    assert "no key of the file has this name" in Diff(tab).details["says"][0]
 
 
 def test_what_was_asked_of_another_network_is_left_alone(renamed: Tab) -> None:
@@ -111,7 +111,7 @@ def selected(tab: Tab) -> tuple[str | None, str | None]:
 def test_a_missing_row_says_what_it_could_be_and_offers_the_rules_for_all_like_it(renamed: Tab) -> None:
     diff = without_rules(renamed)
     diff.select(None, "layer1.0.bn1.weight")
-    details = diff.light["details"]
+    details = diff.details
     assert details["candidates"][0]["key"] == "module.layer1.0.norm1.weight"
     assert "the same shape" in details["candidates"][0]["says"]
     first = details["offers"][0]
@@ -139,7 +139,7 @@ def test_a_pair_made_by_hand_is_offered_its_rules(renamed: Tab) -> None:
     diff = without_rules(renamed)
     pair = diff.places("module.classifier.bias", "fc.bias")
     diff.ask(do="pair", **pair)
-    details = diff.light["details"]
+    details = diff.details
     assert details["by_hand"] and details["offered"] == "What would pair them"
     diff.ask(do="take", offer=0, **pair)
     assert diff.row("fc.bias").checkpoint == "module.classifier.bias"
