@@ -29,11 +29,23 @@ function ruleText(text, kinds) {
   let rest = text;
   if (kind) { nodes.push(el("span", "kind", kind.name)); rest = text.slice(kind.name.length); }
   for (const part of rest.split(/(\{[^{}]*\}|\s->\s)/)) {
-    if (/^\{.*\}$/.test(part)) nodes.push(el("span", "hole", part));
+    if (/^\{.*\}$/.test(part)) { const hole = el("span", "hole"); hole.append(...breakable(part)); nodes.push(hole); }
     else if (part === " -> ") nodes.push(el("span", "arrow", " → "));
-    else nodes.push(document.createTextNode(part));
+    else nodes.push(...breakable(part));
   }
   return nodes;
+}
+
+// A text that is broken behind its separators rather than within a word.
+function breakable(text) {
+  return text.split(/(?<=[./_|,])(?!['"}])/).flatMap((piece, at) => (at ? [el("wbr"), document.createTextNode(piece)] : [document.createTextNode(piece)]));
+}
+
+const MOST_IN_A_LINE = 44;
+
+function lastPart(front) {
+  const at = front.slice(0, -1).search(/[^./]*$/);
+  return at > 1 ? `…${front.slice(at)}` : front;
 }
 
 // An example, with what was cut struck through where it stood and what is new lit where it stands.
@@ -50,7 +62,8 @@ function example(line) {
   while (front > 0 && !(whole(before, front) && whole(after, front))) front--;
   while (back > 0 && !(whole(before, before.length - back) && whole(after, after.length - back))) back--;
   const [cut, put] = [before.slice(front, before.length - back), after.slice(front, after.length - back)];
-  const [head, tail] = [before.slice(0, front), before.slice(before.length - back)];
+  const isLong = before.length + after.length > MOST_IN_A_LINE;
+  const [head, tail] = [isLong ? lastPart(before.slice(0, front)) : before.slice(0, front), before.slice(before.length - back)];
   if (!put) return [head, el("span", "cut", cut), tail];
   if (!cut) return [head, el("span", "new", put), tail];
   return [head, el("span", "cut", cut), tail, el("span", "arrow", " → "), head, el("span", "new", put), tail];
