@@ -202,7 +202,8 @@ def _table(pairs: Pairs, truth: Truth | None, names: Labels, ours: str, theirs: 
             "" if index is None else RIGHT[(one.top[0].index == index, two.top[0].index == index)]
             for index, (one, two) in zip(wanted, pairs, strict=True)
         ]
-    st.dataframe(pd.DataFrame(columns), hide_index=True, key="both-answers", height=ROW * (min(len(pairs), 12) + 1) + 3)
+    with st.container(key="both-answers"):
+        st.dataframe(pd.DataFrame(columns), hide_index=True, height=ROW * (min(len(pairs), 12) + 1) + 3)
 
 
 RIGHT = {(True, True): "both", (True, False): "the loaded", (False, True): "the other", (False, False): "neither"}

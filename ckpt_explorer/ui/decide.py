@@ -12,31 +12,44 @@ from ckpt_explorer.decisions import decisions_for, taken
 from ckpt_explorer.errors import CheckpointExplorerError
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import journey, plain
-from ckpt_explorer.ui.session import Session
+from ckpt_explorer.ui.session import Aligned, Session
+
+QUESTIONS = "questions"
+"""Under this an alignment keeps what is to be decided about it."""
 
 
-def show(here: Session, alignment: Alignment) -> None:
+def show(here: Session) -> None:
     """Every open question; nothing where all fits."""
-    questions = decisions_for(alignment)
+    aligned = journey.aligned(here)
+    questions = _questions(aligned)
     if not questions:
         return
     plain.heading("To decide")
     for question in questions:
-        _question(here, alignment, question)
+        _question(here, aligned, question)
     plain.quiet("Or stop: a strict load refuses, as PyTorch's does, until these are decided.")
 
 
-def _question(here: Session, alignment: Alignment, question: Decision) -> None:
+def _questions(aligned: Aligned) -> tuple[Decision, ...]:
+    """What is to be decided, found once for an alignment."""
+    kept = aligned.decisions
+    if QUESTIONS not in kept:
+        kept[QUESTIONS] = decisions_for(aligned.alignment)
+    found: tuple[Decision, ...] = kept[QUESTIONS]
+    return found
+
+
+def _question(here: Session, aligned: Aligned, question: Decision) -> None:
     with st.container(key=f"decision-{question.about}", border=True):
         st.text(question.says)
         for number, choice in enumerate(row for row in question.choices if row is not STOP):
-            says, outcome = _outcome(alignment, choice)
+            says, can_be = _kept_outcome(aligned, question, choice)
             columns = st.columns([2, 3], vertical_alignment="center")
             columns[0].button(
                 choice.says,
                 key=f"decide-{question.about}-{number}",
                 width="stretch",
-                disabled=not outcome,
+                disabled=not can_be,
                 on_click=_take,
                 args=(here, question.about, choice.name),
             )
@@ -50,6 +63,15 @@ def _question(here: Session, alignment: Alignment, question: Decision) -> None:
 def _in_force(here: Session, choice: Choice) -> bool:
     """Whether a choice that no rule carries out is what the load will do."""
     return choice.partial and not choice.added and here.load_choice.strict is False
+
+
+def _kept_outcome(aligned: Aligned, question: Decision, choice: Choice) -> tuple[str, bool]:
+    """The outcome, found once for an alignment: it takes another alignment of all keys."""
+    kept, key = aligned.decisions, (question.about, choice.name)
+    if key not in kept:
+        kept[key] = _outcome(aligned.alignment, choice)
+    says, can_be = kept[key]
+    return says, can_be
 
 
 def _outcome(alignment: Alignment, choice: Choice) -> tuple[str, bool]:
@@ -72,7 +94,7 @@ def _outcome(alignment: Alignment, choice: Choice) -> tuple[str, bool]:
 def _take(here: Session, about: str, name: str) -> None:
     """Carry a choice out. Its rules are one step, which undo on the Align page takes back."""
     aligned = journey.aligned(here)
-    question = next((row for row in decisions_for(aligned.alignment) if row.about == about), None)
+    question = next((row for row in _questions(aligned) if row.about == about), None)
     if question is None:
         return
     choice = question.choice(name)

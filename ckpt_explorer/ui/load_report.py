@@ -45,7 +45,7 @@ def offer(here: Session, alignment: Alignment) -> None:
         _names(report_of(alignment, strict=False))
         _downloads(here)
         return
-    decide.show(here, alignment)
+    decide.show(here)
     choice = here.load_choice
     complete = alignment.verdict is Verdict.COMPLETE and not alignment.summary["unexpected"]
     strict = complete if choice.strict is None else choice.strict

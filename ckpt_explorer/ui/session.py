@@ -39,8 +39,8 @@ from ckpt_explorer.ui.target import Target
 class Aligned:
     """The alignment with the rules in force, what is wrong with the others, and what was suggested.
 
-    Of a rule that is being typed, `drafted` is the position that it would have, and `lit` are the rows of
-    `alignment.pairs` that it touches, by position. `offers` keeps what was found to do about a rule, by its position.
+    Of a rule that is being typed, `drafted` is the position that it would have, and `lit` are the rows, by position, of
+    `alignment.pairs` that it touches. `offers` keeps what can be done about a rule, `decisions` where each would lead.
     """
 
     alignment: Alignment
@@ -50,6 +50,7 @@ class Aligned:
     drafted: int | None = None
     lit: frozenset[int] = frozenset()
     offers: dict[int, Any] = field(default_factory=dict, compare=False)
+    decisions: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class Session:
     `outlooks` is what each state dict would make of each network, as far as `outlook_job` or a choice has looked at it,
     and `comparing` whether they are shown side by side.
     `picture_notes` are sentences on what was left out of the pictures; `run` holds their answers, `timings` what was
-    measured at every pace, `against` another copy's answers, and `shown_picture` and `stage` are what the page shows of one, `mistakes` the
-    pictures in the table of them.
+    measured at every pace, `against` another copy's answers, `shown_picture` and `stage` are what the page shows of one,
+    `mistakes` the pictures in the table of them.
     `drafts` holds what was typed for a rule or a field and can't be used, with the reason, so that it is not lost.
     `pictures_version` and `load_version` count changes, so that an answer knows what it was for without holding it.
     `generation` counts the uploads: a widget that was emptied gets a new name.

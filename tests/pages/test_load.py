@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ckpt_explorer.alignment import align
 from ckpt_explorer.examples import EXAMPLES, example_bytes
 from ckpt_explorer.reading import open_checkpoint
 from tests.checkpoints import small_resnet_state_dict
@@ -200,6 +201,27 @@ def test_what_does_not_fit_is_asked_with_what_each_choice_leads_to(partial: Tab)
     assert says[1].endswith("70 tensors come from the file, 2 random.")
     assert partial.label("decide-missing-0") == "Load the rest (strict=False); these stay as initialised"
     assert partial.label("decide-unexpected-0") == "Leave them out of the load"
+
+
+def test_what_each_choice_leads_to_is_found_once_however_often_the_page_runs(
+    monkeypatch: pytest.MonkeyPatch, partial: Tab
+) -> None:
+    aligned: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        aligned.append(len(aligned))
+        return align(*given, **named)
+
+    monkeypatch.setattr("ckpt_explorer.decisions.align", counted)
+    partial.session.aligned = None
+    partial.run()
+    first = len(aligned)
+    assert first > 0
+    partial.run().choose("dtype", "float16").go("open").go("load")
+    assert len(aligned) == first
+    assert partial.texts_in("decision-unexpected"), "what was kept is shown"
+    partial.click("decide-unexpected-0")
+    assert not partial.has_button("decide-unexpected-0"), "another alignment has decisions of its own"
 
 
 def test_leaving_out_is_a_step_of_the_rules_that_can_be_undone(partial: Tab) -> None:
