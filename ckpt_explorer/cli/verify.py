@@ -11,6 +11,7 @@ from ckpt_explorer.evidence.health import BLIND as HEALTH_BLIND
 from ckpt_explorer.evidence.self_check import BLIND as SELF_CHECK_BLIND
 from ckpt_explorer.evidence.two_seeds import BLIND as TWO_SEEDS_BLIND
 from ckpt_explorer.evidence.verification import Verification, verify
+from ckpt_explorer.evidence.wiring import BLIND as WIRING_BLIND
 from ckpt_explorer.loading import load
 from ckpt_explorer.text import plural
 
@@ -54,6 +55,7 @@ def write_verification(found: Verification) -> None:
     write_line(f"  {TWO_SEEDS_BLIND}")
     write_heading("Wiring: does each layer stand where it was trained? From the weights alone")
     write_line(f"  {found.wiring.says}")
+    write_line(f"  {WIRING_BLIND}")
     write_heading("BatchNorm self-check: does each layer get what it was trained on?")
     _write_self_check(found)
     write_heading("Doubts")
@@ -79,6 +81,8 @@ def _write_self_check(found: Verification) -> None:
             ),
             indent="    ",
         )
+    for row in found.options:
+        write_line(f"  {row.says}")
     if found.batchnorm is None:
         write_line("  The network has no BatchNorm with running statistics: nothing can be checked.")
         return

@@ -27,7 +27,9 @@ SHOWN = 12
 def doubts_of(found: Verification) -> tuple[Diagnosis, ...]:
     """Everything that is doubted, in the order of the evidence."""
     return tuple(
-        doubt for kind in (_load, _values, _health, _random, _wiring, _preparation, _layers) for doubt in kind(found)
+        doubt
+        for kind in (_load, _values, _health, _random, _wiring, _preparation, _options, _layers)
+        for doubt in kind(found)
     )
 
 
@@ -111,6 +113,16 @@ def _random(found: Verification) -> Iterator[Diagnosis]:
             f"Tensors that came from no file take part in the answers: {named(inside)}",
             "find a file that brings them.",
         )
+
+
+def _options(found: Verification) -> Iterator[Diagnosis]:
+    for row in found.options:
+        if row.is_doubt:
+            yield Diagnosis(
+                "S5",
+                row.says.rstrip("."),
+                f"build it with --option {row.option} (on the Align page: the network's options), and compare the answers.",
+            )
 
 
 def _wiring(found: Verification) -> Iterator[Diagnosis]:

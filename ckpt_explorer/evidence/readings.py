@@ -50,6 +50,14 @@ class Readings:
         """
         return arrivals(self.module, self.pictures.batches(steps, batch_size), progress=progress)
 
+    def of_a_few(self, steps: Preprocessing, count: int) -> tuple[Arrivals, ...]:
+        """The same from about `count` pictures, of the network as it is now.
+
+        Raises:
+            InferenceError: no picture can be read, or the network failed.
+        """
+        return arrivals(self.module, [numbers(_spread(self.pictures.pixels, count), steps)])
+
     @property
     def alone_count(self) -> int:
         """How many pictures `alone` takes."""

@@ -18,6 +18,7 @@ from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.evidence.doubts import doubts_of
 from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing, rank_preparations
 from ckpt_explorer.evidence.health import HealthRow, check_health
+from ckpt_explorer.evidence.options import OptionReading, read_options
 from ckpt_explorer.evidence.pictures import Pictures
 from ckpt_explorer.evidence.readings import Readings
 from ckpt_explorer.evidence.self_check import BatchNormCheck, judged
@@ -47,7 +48,7 @@ class Verification:
     """All evidence for one loaded network; `batchnorm` and `found` are None without pictures (or without BatchNorm).
 
     `used` is the preparation of the pictures, None where there were none; `unread` are sentences on pictures that could
-    not be read.
+    not be read, `options` what the pictures say of strides and eps, where the network could have others.
     """
 
     loaded: LoadedModel
@@ -61,6 +62,7 @@ class Verification:
     used_name: str
     unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    options: tuple[OptionReading, ...] = ()
 
     @property
     def doubts(self) -> tuple[Diagnosis, ...]:
@@ -91,6 +93,8 @@ class Verification:
                 else {"used": self.used_name, "ranking": [], "group": [self.used_name]}
             )
             answer["preprocess"] = {**found, "values": self.used.as_json()}
+        if self.options:
+            answer["options"] = [row.as_json() for row in self.options]
         answer["doubts"] = [{"id": row.id, "says": row.says, "next": row.next} for row in self.doubts]
         if self.unread or self.notes:
             answer["notes"] = [*self.unread, *self.notes]
@@ -144,10 +148,16 @@ def verify(
     wiring = check_wiring(loaded)
     batchnorm = None
     unread: tuple[str, ...] = ()
+    options: tuple[OptionReading, ...] = ()
     if readings is not None and used is not None:
         batchnorm = _self_check(readings, used, batch_size, tell)
         unread = readings.pictures.unread
-    return Verification(loaded, values, health, seeds, wiring, batchnorm, found, used, used_name, unread, notes)
+        if batchnorm is not None:
+            tell("Asking about strides and eps", 0, 0)
+            options = read_options(readings, used)
+    return Verification(
+        loaded, values, health, seeds, wiring, batchnorm, found, used, used_name, unread, notes, options
+    )
 
 
 def _self_check(readings: Readings, used: Preprocessing, batch_size: int, tell: Progress) -> BatchNormCheck | None:

@@ -14,6 +14,7 @@ from ckpt_explorer.evidence.health import BLIND as HEALTH_BLIND
 from ckpt_explorer.evidence.self_check import BLIND as SELF_CHECK_BLIND
 from ckpt_explorer.evidence.two_seeds import BLIND as TWO_SEEDS_BLIND
 from ckpt_explorer.evidence.verification import Verification, verify
+from ckpt_explorer.evidence.wiring import BLIND as WIRING_BLIND
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural, visible
@@ -123,6 +124,7 @@ def _wiring(found: Verification) -> None:
             "A point for each BatchNorm: how well the channel means that follow from the weights in front of it agree with those that it kept in training. "
             "1 is full agreement; a layer far below the others is not the one that was trained there."
         )
+    plain.quiet(WIRING_BLIND)
 
 
 def _self_check(found: Verification) -> None:
@@ -157,6 +159,8 @@ def _self_check(found: Verification) -> None:
     plain.quiet(SELF_CHECK_BLIND)
     if found.found is not None:
         plain.say(f"Preprocessing: {found.found.says}", "note", key="preprocessing-found")
+    for number, row in enumerate(found.options):
+        plain.say(f"Options: {row.says}", "warning" if row.is_doubt else "note", key=f"option-{number}")
 
 
 @dataclass(frozen=True)
