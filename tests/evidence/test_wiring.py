@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from ckpt_explorer import align, architecture, load, open_checkpoint, own_class, propose
 from ckpt_explorer.alignment import Alignment
+from ckpt_explorer.architectures.plain_resnet import PlainResNet
+from ckpt_explorer.architectures.spec import ResNetSpec
 from ckpt_explorer.evidence import check_wiring
 from ckpt_explorer.evidence.wiring import Wiring, graph_of, wiring_of
 from ckpt_explorer.evidence.wiring.graph import Graph
@@ -276,3 +279,33 @@ def test_a_network_of_few_layers_is_no_evidence() -> None:
     graph = graph_of(network)
     assert graph is not None
     assert wiring_of(graph, network.state_dict().__getitem__).evidence == "none"
+
+
+def test_pictures_are_answered_as_ever_while_another_thread_follows_the_wiring() -> None:
+    module = PlainResNet(ResNetSpec(width=8, blocks=(1, 1), num_classes=3)).eval()
+    pictures, ended = torch.zeros(1, 3, 32, 32), threading.Event()
+    wrong: list[str] = []
+    answered = 0
+
+    def answer() -> None:
+        nonlocal answered
+        while not ended.is_set():
+            try:
+                with torch.inference_mode():
+                    answer = module(pictures)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is not to be
+                wrong.append(repr(error))
+            else:
+                answered += 1
+                if type(answer) is not Tensor:
+                    wrong.append(type(answer).__name__)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        graphs = [graph_of(PlainResNet(ResNetSpec(width=8, blocks=(2, 2), num_classes=3))) for _ in range(20)]
+    finally:
+        ended.set()
+        thread.join()
+    assert wrong == [] and answered > 0
+    assert all(graphs)

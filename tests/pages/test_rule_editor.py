@@ -363,6 +363,16 @@ def test_the_words_are_those_of_the_file_and_of_the_network(renamed: Tab) -> Non
     assert [kind["name"] for kind in words["kinds"]][:2] == ["strip prefix", "add prefix"]
 
 
+def test_a_draft_is_set_aside_also_where_the_next_one_arrives_together_with_its_enter(renamed: Tab) -> None:
+    write = {"act": "write", "at": None}
+    renamed.acts({**write, "position": None, "text": "regex (norm -> bn", "number": 1, "rule": None})
+    assert "is no regular expression" in refusal(renamed)
+    wrong = "rename 'classifier.' -> 'fc{n}.'"
+    renamed.acts({**write, "position": 1, "text": wrong, "number": 2, "rule": HEAD})
+    assert renamed.editor["draft"]["text"] == wrong
+    assert renamed.editor["aside"] == "regex (norm -> bn"
+
+
 def test_rules_from_another_file_say_what_they_do_not_reach_in_this_one(renamed: Tab) -> None:
     assert not any("written for another file" in text for text in renamed.says)
     text = "\n".join((STRIP, "rename 'linear.' -> 'fc.'", SHORTCUT, NORM))

@@ -8,6 +8,7 @@ it; behind the next BatchNorm everything is known again.
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +39,9 @@ class Step:
 
 Graph = tuple[Step, ...]
 
+_tracing = threading.Lock()
+"""Tracing puts its own call in the place of every module's, in all threads, and takes it back by hand: one at a time."""
+
 
 def graph_of(module: nn.Module) -> Graph | None:
     """The steps of a network in the order in which they are computed, or None where it can't be traced.
@@ -46,14 +50,23 @@ def graph_of(module: nn.Module) -> Graph | None:
     """
     from torch import fx
 
+    thread = threading.get_ident()
+
     class Tracer(fx.Tracer):
         """Keeps whole what looks like a BatchNorm, also where it is not torch's own class."""
 
         def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
             return _is_norm(m) or super().is_leaf_module(m, module_qualified_name)
 
+        def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            """The network of another thread, which answers pictures meanwhile, is let through untraced."""
+            if threading.get_ident() != thread:
+                return forward(*args, **kwargs)
+            return super().call_module(m, forward, args, kwargs)
+
     try:
-        nodes = list(Tracer().trace(module).nodes)
+        with _tracing:
+            nodes = list(Tracer().trace(module).nodes)
     except Exception:  # noqa: BLE001  whatever somebody's forward() raises when it is given a symbol
         return None
     if sum(node.op == "placeholder" for node in nodes) != 1:

@@ -130,6 +130,7 @@ def _unknown(_here: Session, _history: History, _act: Act) -> None:
 def _write(here: Session, history: History, act: Act) -> None:
     """Put a draft in force: in place of a rule, or as a new one. An emptied rule is deleted."""
     here.editing.closed = max(here.editing.closed, _number(act, "number"))
+    _keep_the_other(here, act)
     position = None if act.get("position") is None else _where(history, act)
     draft = RuleDraft(position, _text(act)[:20_000], _position(act, "at"), tried=True)
     old = None if position is None else history.rules[position]
