@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -16,6 +17,8 @@ SECONDS = 20.0
 """Of the processor's time: on a machine that others use too, a clock would call honest work a hang."""
 PATIENCE = 6
 """How often SECONDS may pass by the clock, as a process that waits for ever uses no processor."""
+STARTS = 3
+"""How often a process is started that does not come up."""
 MEGABYTES = 300.0
 ADDRESS_SPACE = 1536 << 20
 """Bytes beyond those that the process has after its imports."""
@@ -73,15 +76,27 @@ class Worker:
 
     def _running(self) -> Connection:
         if self._process is None or not self._process.is_alive() or self._pipe is None:
-            context = multiprocessing.get_context("spawn")
+            self._start()
+        assert self._pipe is not None
+        return self._pipe
+
+    def _start(self) -> None:
+        """Start the process. What it needs follows through the pipe: with the start itself, a write to a process that has
+        ended at once would wait for ever."""
+        context = multiprocessing.get_context("spawn")
+        for _ in range(STARTS):
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._warm, self._marks.name), daemon=True)
+            self._process = context.Process(target=_serve, args=(theirs, self._marks.name), daemon=True)
             self._process.start()
             theirs.close()
             self.started += 1
-            if not self._pipe.poll(120) or self._pipe.recv() != "ready":
-                raise RuntimeError("a worker did not start")
-        return self._pipe
+            with contextlib.suppress(EOFError, OSError):
+                self._pipe.send(self._warm)
+                if self._pipe.poll(120) and self._pipe.recv() == "ready":
+                    return
+            self._process.kill()
+            self._process.join()
+        raise RuntimeError("a worker did not start")
 
     def close(self) -> None:
         """End the process."""
@@ -91,13 +106,13 @@ class Worker:
         self._marks.cleanup()
 
 
-def _serve(pipe: Connection, warm: list[Files], marks: str) -> None:
+def _serve(pipe: Connection, marks: str) -> None:
     import torch
 
     torch.set_num_threads(1)
     os.environ["CKPT_MARKER_DIR"] = marks
     os.environ["BROWSER"] = f"touch {marks}/browser %s"
-    for files in warm:
+    for files in pipe.recv():
         found = tried(files, "model.pth")
         if found.wrong and not found.wrong.startswith("imported"):
             print(f"an honest file fails: {found.wrong}", flush=True)
