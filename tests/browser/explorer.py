@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotThereInTime
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 RENEW = os.environ.get("RENEW_SCREENSHOTS") == "1"
@@ -123,9 +125,16 @@ class Explorer:
 
     def chooses(self, key: str, option: str) -> None:
         """Choose an option of a select box by a part of its text; long lists are filtered by typing."""
-        self.by_key(key).locator("input").first.click()
-        self.by_key(key).locator("input").first.fill(option)
-        self.page.get_by_role("option").filter(has_text=option).first.click()
+        self.idle()
+        field = self.by_key(key).locator("input").first
+        wanted = self.page.get_by_role("option").filter(has_text=option).first
+        for _ in range(4):  # a run of the page that ends meanwhile closes the list: a person opens it again
+            field.click()
+            field.fill(option)
+            with contextlib.suppress(NotThereInTime):
+                wanted.click(timeout=8_000)
+                return
+        raise AssertionError(f"{key} does not offer {option}")
 
     def writes_rule(self, text: str, behind: int) -> None:
         """Write a rule by hand behind so many others, and wait until it stands in the list."""
