@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ckpt_explorer.alignment import Alignment
-from ckpt_explorer.anatomy import Anatomy, anatomies_of
 from ckpt_explorer.architectures.architecture import Architecture
 from ckpt_explorer.architectures.spec import ResNetSpec
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.key_pair import KeyPair, Status, Verdict, named
 from ckpt_explorer.suggestion import Candidate
+from ckpt_explorer.suggestion.pairing import model_anatomy
 from ckpt_explorer.suggestion.structure import networks_in, read_structure
 from ckpt_explorer.text import listed, plural, shape_as_text, visible
 
@@ -35,7 +35,7 @@ def network_diagnoses(alignment: Alignment, candidates: tuple[Candidate, ...]) -
     if alignment.verdict is Verdict.COMPLETE:
         return
     ours = networks_in(alignment.state_dict)
-    theirs = _anatomy_of(alignment.architecture)
+    theirs = model_anatomy(alignment.architecture)
     if not ours or theirs is None:
         return
     compared = Compared(
@@ -45,11 +45,6 @@ def network_diagnoses(alignment: Alignment, candidates: tuple[Candidate, ...]) -
         _choice(alignment.architecture, candidates),
     )
     yield from (found for test in TESTS if (found := test(compared)))
-
-
-def _anatomy_of(architecture: Architecture) -> Anatomy | None:
-    found = anatomies_of({key: wanted.shape for key, wanted in architecture.tree.items()})
-    return found[0] if found else None
 
 
 def _choice(architecture: Architecture, candidates: tuple[Candidate, ...]) -> str:
@@ -167,16 +162,14 @@ def head_diagnosis(alignment: Alignment, head_rows: list[KeyPair]) -> Diagnosis 
             f"The file has a head of its own{f' ({layers})' if kernels else ''}, the network has one linear layer there",
             "load the trunk for features, or give the class with this head as your own.",
         )
-    if _file_head(alignment) and not missing:
-        keys = [pair.checkpoint or "" for pair in left]
-        inside = [key for key in keys if key in _file_head(alignment)]
-        if inside and len(inside) == len(keys):
-            return Diagnosis(
-                "A12",
-                f"The file has a last layer ({named(inside)}) that the network has no place for",
-                "leave it out: that changes no feature; for class answers choose a network with a head.",
-            )
-    return None
+    keys = [pair.checkpoint or "" for pair in left]
+    if missing or not set(keys) <= _file_head(alignment):
+        return None
+    return Diagnosis(
+        "A12",
+        f"The file has a last layer ({named(keys)}) that the network has no place for",
+        "leave it out: that changes no feature; for class answers choose a network with a head.",
+    )
 
 
 def _file_head(alignment: Alignment) -> set[str]:
