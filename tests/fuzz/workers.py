@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
+import subprocess
+import sys
 import tempfile
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,6 +24,8 @@ STARTS = 3
 MEGABYTES = 300.0
 ADDRESS_SPACE = 1536 << 20
 """Bytes beyond those that the process has after its imports."""
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "import sys; from tests.fuzz.workers import serve; serve(int(sys.argv[1]), sys.argv[2])"
 
 
 class Worker:
@@ -30,7 +34,7 @@ class Worker:
     def __init__(self, warm: list[Files]) -> None:
         self._warm = warm
         self._marks = tempfile.TemporaryDirectory(prefix="fuzz-marks-")
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self.started = 0
 
@@ -59,8 +63,8 @@ class Worker:
         assert self._process is not None
         if took:
             self._process.kill()
-        self._process.join()
-        wrong = f"{wrong} (exit {self._process.exitcode})" if not took else wrong
+        code = self._process.wait()
+        wrong = f"{wrong} (exit {code})" if not took else wrong
         self._process = None
         return Outcome(False, wrong, took, 0.0)
 
@@ -75,19 +79,20 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _running(self) -> Connection:
-        if self._process is None or not self._process.is_alive() or self._pipe is None:
+        if self._process is None or self._process.poll() is not None or self._pipe is None:
             self._start()
         assert self._pipe is not None
         return self._pipe
 
     def _start(self) -> None:
-        """Start the process. What it needs follows through the pipe: with the start itself, a write to a process that has
-        ended at once would wait for ever."""
-        context = multiprocessing.get_context("spawn")
+        """Start the process. It is an interpreter of its own: `multiprocessing` would first run again what is `__main__`
+        here, and that is a page of the app once a test has run one. What it needs follows through the pipe: with the start
+        itself, a write to a process that has ended at once would wait for ever."""
         for _ in range(STARTS):
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._marks.name), daemon=True)
-            self._process.start()
+            self._pipe, theirs = Pipe()
+            end = theirs.fileno()
+            command = [sys.executable, "-c", PROGRAM, str(end), self._marks.name]
+            self._process = subprocess.Popen(command, cwd=ROOT, pass_fds=[end])
             theirs.close()
             self.started += 1
             with contextlib.suppress(EOFError, OSError):
@@ -95,19 +100,22 @@ class Worker:
                 if self._pipe.poll(120) and self._pipe.recv() == "ready":
                     return
             self._process.kill()
-            self._process.join()
+            self._process.wait()
         raise RuntimeError("a worker did not start")
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None and self._process.is_alive():
+        if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
         self._marks.cleanup()
 
 
-def _serve(pipe: Connection, marks: str) -> None:
+def serve(end: int, marks: str) -> None:
+    """What the process does: open what comes through the pipe whose file descriptor is `end`, until that is closed."""
     import torch
+
+    pipe = Connection(end)
 
     torch.set_num_threads(1)
     os.environ["CKPT_MARKER_DIR"] = marks
