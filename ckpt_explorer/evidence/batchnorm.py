@@ -10,7 +10,7 @@ the stem. The second reading finds the layer; the first says what it does to the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +74,13 @@ class Arrivals:
     squares: torch.Tensor | None = None
 
     def take(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add a batch (N, C, ...); returns its own mean and biased variance (C,). Chan et al. 1979, parallel variance."""
+        """Add a batch (N, C, ...); returns its own mean and biased variance (C,)."""
         mean, variance = channel_moments(x)
-        number = x.numel() // x.shape[1]
+        self.add(mean, variance, x.numel() // x.shape[1])
+        return mean, variance
+
+    def add(self, mean: torch.Tensor, variance: torch.Tensor, number: int) -> None:
+        """Add `number` values of each channel by their mean and biased variance (C,). Chan et al. 1979."""
         here, squares = mean.cpu().double(), variance.cpu().double() * number
         if self.mean is None or self.squares is None:
             self.count, self.mean, self.squares = number, here, squares
@@ -86,7 +90,6 @@ class Arrivals:
             self.mean = self.mean + apart * (number / total)
             self.squares = self.squares + squares + apart.square() * (self.count * number / total)
             self.count = total
-        return mean, variance
 
     def offset(self) -> Offset:
         """How far what has arrived so far is from what was kept, and no more: a tenth of the work of `figures`."""
@@ -103,7 +106,13 @@ class Arrivals:
 
 
 def channel_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and biased variance (C,) of (N, C, ...), in float64.
+    """Mean and biased variance (C,) of (N, C, ...), in float64."""
+    mean, variance = moments_by_group(x, 1)
+    return mean[0], variance[0]
+
+
+def moments_by_group(x: torch.Tensor, groups: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance (groups, C) of (N, C, ...), N being that many groups of one size, in float64.
 
     From sums and sums of squares, each over one row in float32 and over the rows in float64: ten times as fast as
     `torch.var_mean`. A channel whose mean lies so far from 0 that the difference of the two would lose its digits is
@@ -112,14 +121,17 @@ def channel_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
     rows = x.float().flatten(2) if x.dim() > 2 else x.float()[:, :, None]
-    number = rows.shape[0] * rows.shape[2]
-    mean = rows.sum(2).double().sum(0) / number
-    squares = torch.linalg.vector_norm(rows, dim=2).double().square().sum(0) / number
+    number = rows.shape[0] // groups * rows.shape[2]
+    in_groups = (groups, -1, rows.shape[1])
+    mean = rows.sum(2).double().view(in_groups).sum(1) / number
+    norms = torch.linalg.vector_norm(rows, dim=2).double()
+    squares = norms.square().view(in_groups).sum(1) / number
     variance = squares - mean.square()
     far = ~(variance * FAR_FROM_ZERO > squares)
-    if bool(far.any()):
-        columns = rows[:, far].double()
-        variance[far], mean[far] = torch.var_mean(columns, (0, 2), correction=0)
+    for group in far.any(1).nonzero()[:, 0].tolist():
+        again = far[group]
+        columns = rows.chunk(groups)[group][:, again].double()
+        variance[group, again], mean[group, again] = torch.var_mean(columns, (0, 2), correction=0)
     return mean, variance
 
 
@@ -173,16 +185,17 @@ def batchnorms(module: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-class EnoughSeen(BaseException):
-    """Ends a forward once the layers that were asked for have been passed; no `except Exception` on the way stops it."""
+def nothing_yet(name: str, part: nn.Module) -> Arrivals:
+    """What `part` kept, before anything has arrived."""
+    mean, variance = (getattr(part, leaf).detach().cpu().double() for leaf in ("running_mean", "running_var"))
+    return Arrivals(name, mean, variance, float(getattr(part, "eps", 1e-5)))
 
 
 @contextmanager
-def watched(module: nn.Module, *, alone: bool = False, first: int | None = None) -> Iterator[dict[str, Arrivals]]:
+def watched(module: nn.Module, *, alone: bool = False) -> Iterator[dict[str, Arrivals]]:
     """In here, every forward of `module` adds to the arrivals, by name and in the order of execution.
 
-    `alone` lets each BatchNorm normalise with the batch's own statistics. With `first`, a forward ends with EnoughSeen
-    once so many BatchNorms were passed.
+    `alone` lets each BatchNorm normalise with the batch's own statistics.
     """
     seen: dict[str, Arrivals] = {}
     handles = []
@@ -192,13 +205,8 @@ def watched(module: nn.Module, *, alone: bool = False, first: int | None = None)
         def look(part: nn.Module, inputs: tuple[Any, ...]) -> None:
             x = inputs[0]
             if name not in seen:
-                means, variances = (
-                    getattr(part, leaf).detach().cpu().double() for leaf in ("running_mean", "running_var")
-                )
-                seen[name] = Arrivals(name, means, variances, float(getattr(part, "eps", 1e-5)))
+                seen[name] = nothing_yet(name, part)
             mean, variance = seen[name].take(x)
-            if first is not None and len(seen) >= first:
-                raise EnoughSeen
             if alone:
                 old = part._buffers["running_mean"], part._buffers["running_var"]
                 assert old[0] is not None and old[1] is not None
@@ -234,10 +242,11 @@ def arrivals(
     *,
     alone: bool = False,
     progress: Callable[[int], None] | None = None,
+    answered: Callable[[Any], None] | None = None,
 ) -> tuple[Arrivals, ...]:
     """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
 
-    Hooks hang on `module` meanwhile, and with `alone` its statistics change: give a copy of one that others use, too.
+    `answered` is called with what the network gives back for each batch. Hooks hang on `module` meanwhile, and with `alone` its statistics change: give a copy of one that others use, too.
 
     Raises:
         InferenceError: the network failed.
@@ -246,23 +255,10 @@ def arrivals(
     done = 0
     with watched(module, alone=alone) as seen:
         for x in batches:
-            timed_forward(module, x.to(place.device, place.dtype))
+            output, _ = timed_forward(module, x.to(place.device, place.dtype))
+            if answered:
+                answered(output)
             done += len(x)
             if progress:
                 progress(done)
     return tuple(seen.values())
-
-
-def first_arrivals(module: nn.Module, batches: Iterable[torch.Tensor], first: int) -> Iterator[tuple[Arrivals, ...]]:
-    """For each batch (N, C, H, W) by itself, what arrives at the first BatchNorms; nothing behind them is run.
-
-    Raises:
-        InferenceError: the network failed.
-    """
-    place = place_of(module)
-    with watched(module, first=first) as seen:
-        for x in batches:
-            seen.clear()
-            with suppress(EnoughSeen):
-                timed_forward(module, x.to(place.device, place.dtype))
-            yield tuple(seen.values())

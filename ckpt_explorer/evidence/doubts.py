@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.evidence.fitting_preprocessing import RankedPreparation
-from ckpt_explorer.evidence.self_check import NO_NUMBER
 from ckpt_explorer.evidence.trust import trust
 from ckpt_explorer.key_pair import Verdict, named
 from ckpt_explorer.text import plural, visible
@@ -169,12 +168,13 @@ def _layers(found: Verification) -> Iterator[Diagnosis]:
         doubt.layer for doubt in found.wiring.doubts
     }
     blamed |= {key.rpartition(".")[0] for key in found.loaded.report.random}
+    conv_before = {row.norm: row.conv for row in found.wiring.layers}
     wrong = _wrong_preparation(found) is not None
     for number, layer in enumerate(check.layers):
-        if layer.doubt == NO_NUMBER and layer.name in blamed:
-            return  # what is no number spoils all that follows
-        if not layer.doubt or layer.name in blamed or (number == 0 and wrong):
+        if not layer.doubt or (number == 0 and wrong):
             continue
+        if layer.name in blamed or conv_before.get(layer.name) in blamed:
+            return  # it is said already, and what follows may be off because of it
         if number == 0:
             says = f"No usual preprocessing makes {visible(layer.name)} get what it was trained on ({layer.doubt}): the conv in front of it is not the one that was trained, or these pictures are of another kind"
             yield Diagnosis("S10", says, "try the preprocessing of the project that the file is from.")

@@ -41,7 +41,7 @@ moves the statistics of a right one by as much (0.1 to 0.28 on published CIFAR n
 WORTH_A_LOOK = 3.0
 """Times the best distance: what is run a second time with more pictures."""
 SURE = 2.0
-"""Student's t over the layers from which an order of colours is the better one: chance gives as much in one of 20."""
+"""Student's t over layers and pictures from which an order of colours is the better one: chance gives as much in one of 20."""
 FEWEST_WITNESSES = 6
 FARTHEST = 1e9
 
@@ -193,7 +193,9 @@ def _order(
     """A sentence where the order of colours is open, and the names that the pictures speak against.
 
     The first of the group that is near in both orders is tried in both, with each layer read alone: what they share
-    cancels, and every layer is a witness. Student's t over the layers says whether they agree.
+    cancels. Every layer is a witness, and so is every picture: a network's largest logit is larger for what is like its
+    training (Hendrycks et al. 2022, "Scaling Out-of-Distribution Detection for Real-World Settings"). Student's t of
+    either says whether they agree, and the sum of the two over sqrt(2) (Stouffer) whether both do.
     """
     pairs = [
         (one, two) for one in near for two in near if one.family == two.family and not one.steps.bgr and two.steps.bgr
@@ -202,18 +204,23 @@ def _order(
     pairs = sorted((pair for pair in pairs if pair[0].family in likely), key=lambda pair: likely.index(pair[0].family))
     if not pairs:
         return "", frozenset()
-    of_rgb, of_bgr = ([row.offset().distance for row in readings.alone(candidate.steps)[1:]] for candidate in pairs[0])
-    apart = [
-        math.log(two / one)
-        for one, two in zip(of_rgb, of_bgr, strict=True)
-        if one > 0 and two > 0 and math.isfinite(one) and math.isfinite(two)
-    ]
-    if len(apart) >= FEWEST_WITNESSES and (spread := statistics.stdev(apart)) > 0:
-        t = statistics.fmean(apart) / (spread / math.sqrt(len(apart)))
-        if abs(t) >= SURE:
-            return "", frozenset(row.name for row in near if row.steps.bgr == (t > 0) and _has_twin(row, near))
+    rgb, bgr = (readings.alone(candidate.steps) for candidate in pairs[0])
+    of_rgb, of_bgr = ([row.offset().distance for row in reading.layers[1:]] for reading in (rgb, bgr))
+    apart = [math.log(two / one) for one, two in zip(of_rgb, of_bgr, strict=True) if one > 0 and two > 0]
+    votes = [_students_t(apart), _students_t([one - two for one, two in zip(rgb.largest, bgr.largest, strict=True)])]
+    heard = [vote for vote in votes if vote is not None]
+    if heard and abs(together := sum(heard) / math.sqrt(len(heard))) >= SURE:
+        return "", frozenset(row.name for row in near if row.steps.bgr == (together > 0) and _has_twin(row, near))
     count = plural(readings.alone_count, "picture")
     return f"Whether red or blue comes first can't be told from {count}.", frozenset()
+
+
+def _students_t(differences: Sequence[float]) -> float | None:
+    """Student's t of their mean; None for too few of them, and for differences that are all the same."""
+    finite = [value for value in differences if math.isfinite(value)]
+    if len(finite) < FEWEST_WITNESSES or not (spread := statistics.stdev(finite)):
+        return None
+    return statistics.fmean(finite) / (spread / math.sqrt(len(finite)))
 
 
 def _has_twin(row: PreparationCandidate, near: Sequence[PreparationCandidate]) -> bool:

@@ -7,11 +7,14 @@ self-check judges each layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals, first_arrivals
+from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals
+from ckpt_explorer.evidence.first_layers import first_arrivals
 from ckpt_explorer.evidence.pictures import Pictures
-from ckpt_explorer.evidence.two_seeds import shared_copy
+from ckpt_explorer.evidence.shared_copy import shared_copy
+from ckpt_explorer.inference.class_scores import main_tensor
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.preprocessing_candidates import numbers
 
@@ -19,8 +22,17 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-FEW, SHARE = 32, 2 / 3
-"""Pictures for a reading of every layer alone: all of up to 32, and two thirds of more."""
+FEW, SHARE = 24, 1 / 2
+"""Pictures for a reading of every layer alone: all of up to 24, and half of more."""
+
+
+@dataclass(frozen=True)
+class ReadAlone:
+    """What arrives at every BatchNorm while each normalises with these pictures' own statistics, and for each picture the
+    largest number of the answer; none where the answer has no row a picture."""
+
+    layers: tuple[Arrivals, ...]
+    largest: tuple[float, ...]
 
 
 class Readings:
@@ -29,7 +41,7 @@ class Readings:
     def __init__(self, module: nn.Module, pictures: Pictures) -> None:
         self.module = shared_copy(module)
         self.pictures = pictures
-        self._alone: dict[tuple[object, ...], tuple[Arrivals, ...]] = {}
+        self._alone: dict[tuple[object, ...], ReadAlone] = {}
 
     def first(self, preparations: Iterable[Preprocessing], count: int, layers: int) -> Iterator[tuple[Arrivals, ...]]:
         """For each preparation what arrives at the first `layers` BatchNorms, from about `count` of the pictures.
@@ -63,7 +75,7 @@ class Readings:
         """How many pictures `alone` takes."""
         return min(len(self.pictures.pixels), max(FEW, round(len(self.pictures) * SHARE)))
 
-    def alone(self, steps: Preprocessing) -> tuple[Arrivals, ...]:
+    def alone(self, steps: Preprocessing) -> ReadAlone:
         """What arrives at every BatchNorm while each normalises with these pictures' own statistics; read once.
 
         Raises:
@@ -72,8 +84,18 @@ class Readings:
         key = (steps.mean, steps.std, steps.scale, steps.bgr)
         if key not in self._alone:
             some = _spread(self.pictures.pixels, self.alone_count)
-            self._alone[key] = arrivals(self.module, [numbers(some, steps)], alone=True)
+            answers: list[Any] = []
+            layers = arrivals(self.module, [numbers(some, steps)], alone=True, answered=answers.append)
+            self._alone[key] = ReadAlone(layers, _largest(answers[0], len(some)))
         return self._alone[key]
+
+
+def _largest(answer: Any, pictures: int) -> tuple[float, ...]:
+    """The largest number of the answer for each picture."""
+    scores = main_tensor(answer)
+    if scores is None or scores.dim() < 2 or len(scores) != pictures:
+        return ()
+    return tuple(scores.detach().float().flatten(1).amax(1).tolist())
 
 
 def _spread(pixels: torch.Tensor, count: int) -> torch.Tensor:

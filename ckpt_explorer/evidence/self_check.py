@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals, LayerFigures, arrivals, pictures_at_once
-from ckpt_explorer.evidence.two_seeds import shared_copy
+from ckpt_explorer.evidence.shared_copy import shared_copy
 from ckpt_explorer.text import plural
 
 if TYPE_CHECKING:

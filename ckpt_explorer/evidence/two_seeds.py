@@ -7,11 +7,11 @@ dict: buffers that are not saved, and tensors that a class of one's own keeps as
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckpt_explorer.evidence.shared_copy import shared_copy
 from ckpt_explorer.inference.class_scores import main_tensor
 from ckpt_explorer.inference.forward import place_of, timed_forward
 from ckpt_explorer.key_pair import is_counter, named
@@ -97,18 +97,6 @@ def two_seeds(loaded: LoadedModel, x: torch.Tensor, progress: Progress | None = 
         if progress:
             progress(done, len(others))
     return TwoSeeds(not random, tuple(random), len(others))
-
-
-def shared_copy(module: nn.Module) -> nn.Module:
-    """The module with places of its own and the same tensors: what is hung on it or put into it stays here.
-
-    A class that can't be copied is used as it is.
-    """
-    tensors = [*module.parameters(), *module.buffers()]
-    try:
-        return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
-    except Exception:  # noqa: BLE001  a class of the user's own may refuse for any reason, and can be used all the same
-        return module
 
 
 def _output(module: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -171,7 +171,7 @@ def _self_check(readings: Readings, used: Preprocessing, batch_size: int, tell: 
     as_it_answers = readings.as_it_answers(used, batch_size, progress)
     if not as_it_answers:
         return None
-    return judged(as_it_answers, done, readings.alone(used), readings.alone_count)
+    return judged(as_it_answers, done, readings.alone(used).layers, readings.alone_count)
 
 
 def _named(images: Sequence[str | os.PathLike[str] | NamedImage]) -> tuple[tuple[NamedImage, ...], tuple[str, ...]]:
