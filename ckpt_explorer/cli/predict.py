@@ -67,6 +67,8 @@ def run(arguments: Namespace) -> int:
         else:
             if fitting is not None:
                 write_line(fitting.says)
+                if fitting.sizes is not None:
+                    write_line(fitting.sizes.says)
             answered.write(steps, arguments.top)
     return max(exit_status(proposal), int(judged.level != "answers"), int(failed > 0))
 

@@ -81,6 +81,8 @@ def _write_self_check(found: Verification) -> None:
             ),
             indent="    ",
         )
+        if found.found.sizes is not None:
+            write_line(f"  {found.found.sizes.says}")
     for row in found.options:
         write_line(f"  {row.says}")
     if found.batchnorm is None:

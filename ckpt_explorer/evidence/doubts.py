@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.evidence.fitting_preprocessing import RankedPreparation
+from ckpt_explorer.evidence.fitting_size import RankedSize
 from ckpt_explorer.evidence.trust import trust
 from ckpt_explorer.key_pair import Verdict, named
 from ckpt_explorer.text import plural, visible
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FAR_TIMES, FAR_PLUS = 3.0, 0.3
 """How much farther than the nearest a given preparation must be to be doubted: three times, and 0.3 deviations."""
+LEAST_APART = 0.1
+"""Deviations that a given size must be farther at least than the network's own."""
 SHOWN = 12
 
 
@@ -27,7 +30,7 @@ def doubts_of(found: Verification) -> tuple[Diagnosis, ...]:
     """Everything that is doubted, in the order of the evidence."""
     return tuple(
         doubt
-        for kind in (_load, _values, _health, _random, _wiring, _preparation, _options, _layers)
+        for kind in (_load, _values, _health, _random, _wiring, _preparation, _size, _options, _layers)
         for doubt in kind(found)
     )
 
@@ -147,6 +150,28 @@ def _preparation(found: Verification) -> Iterator[Diagnosis]:
         )
 
 
+def _size(found: Verification) -> Iterator[Diagnosis]:
+    wrong = _wrong_size(found)
+    if wrong is not None and found.found is not None and found.found.sizes is not None:
+        kept = found.found.sizes.kept
+        yield Diagnosis(
+            "S4",
+            f"Pictures of {wrong.name} are not what this network was trained with (the first layers are {wrong.distance:.2f} off, against {kept.distance:.2f} at {kept.name})",
+            f"use --size {kept.steps.size}, or leave the size to the network.",
+        )
+
+
+def _wrong_size(found: Verification) -> RankedSize | None:
+    """The size that was used, where the network's own fits clearly better."""
+    sizes = found.found.sizes if found.found is not None else None
+    if sizes is None or found.used is None or not sizes.fits or sizes.kept.steps.has_cut_of(found.used):
+        return None
+    used = sizes.row(found.used)
+    near = sizes.kept.distance  # of the same pictures: what these few are off by is in both figures
+    limit = max(near + LEAST_APART, min(FAR_TIMES * near, near + FAR_PLUS))
+    return used if used is not None and used.name not in sizes.group and used.distance > limit else None
+
+
 def _wrong_preparation(found: Verification) -> RankedPreparation | None:
     """The preparation that was used, where another fits clearly better."""
     ranked = found.found
@@ -168,12 +193,13 @@ def _layers(found: Verification) -> Iterator[Diagnosis]:
         doubt.layer for doubt in found.wiring.doubts
     }
     blamed |= {key.rpartition(".")[0] for key in found.loaded.report.random}
+    blocks = tuple(key[:-1] for doubt in found.wiring.doubts for key in doubt.tensors if key.endswith(".*"))
     conv_before = {row.norm: row.conv for row in found.wiring.layers}
-    wrong = _wrong_preparation(found) is not None
+    wrong = _wrong_preparation(found) is not None or _wrong_size(found) is not None
     for number, layer in enumerate(check.layers):
         if not layer.doubt or (number == 0 and wrong):
             continue
-        if layer.name in blamed or conv_before.get(layer.name) in blamed:
+        if layer.name in blamed or conv_before.get(layer.name) in blamed or layer.name.startswith(blocks):
             return  # it is said already, and what follows may be off because of it
         if number == 0:
             says = f"No usual preprocessing makes {visible(layer.name)} get what it was trained on ({layer.doubt}): the conv in front of it is not the one that was trained, or these pictures are of another kind"

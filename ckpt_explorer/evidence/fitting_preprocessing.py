@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals
+from ckpt_explorer.evidence.fitting_size import FoundSize, rank_sizes
 from ckpt_explorer.evidence.pictures import Pictures
 from ckpt_explorer.evidence.readings import Readings
 from ckpt_explorer.inference.prediction import NamedImage
@@ -71,7 +72,7 @@ class FoundPreprocessing:
     """All candidates, the nearest first; `group` are the names that can't be told apart, `chosen` the most usual of them.
 
     `order` says whether the pictures decide between RGB and BGR: "" where it is settled or there is nothing to settle.
-    `gap` is how much farther the next one is than the best of the group; None where none is left.
+    `sizes` are sizes and cuts for the chosen numbers; None where no first layer can be asked.
     """
 
     ranking: tuple[RankedPreparation, ...]
@@ -79,6 +80,7 @@ class FoundPreprocessing:
     chosen: RankedPreparation
     pictures: int
     order: str = ""
+    sizes: FoundSize | None = None
 
     @property
     def out(self) -> RankedPreparation | None:
@@ -111,13 +113,14 @@ class FoundPreprocessing:
         return next((row.name for row in self.ranking if _same_numbers(row.steps, steps)), steps.name)
 
     def as_json(self, used: str) -> dict[str, Any]:
-        """`{"used", "ranking"}`, and the group that can't be told apart."""
-        return {
+        """`{"used", "ranking"}`, the group that can't be told apart, and the sizes."""
+        answer = {
             "used": used,
             "ranking": [row.as_json() for row in self.ranking],
             "group": list(self.group),
             "says": self.says,
         }
+        return answer if self.sizes is None else {**answer, "sizes": self.sizes.as_json()}
 
 
 def find_preprocessing(
@@ -131,27 +134,28 @@ def find_preprocessing(
 ) -> FoundPreprocessing | None:
     """Rank the usual preparations, and `given` among them, by what reaches the first BatchNorms of `module`.
 
-    `usual` says size and cut. None for a network without BatchNorm statistics, where nothing can be ranked.
+    `usual` says the usual size and cut; those of `given` are used where there is one. None for a network without BatchNorm statistics, where nothing can be ranked.
 
     Raises:
         InferenceError: no picture can be read, or the network failed.
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
     pictures = Pictures(images, given or usual, channels)
-    return rank_preparations(Readings(module, pictures), given or usual, channels, given=given, progress=progress)
+    return rank_preparations(Readings(module, pictures), usual, channels, given=given, progress=progress)
 
 
 def rank_preparations(
     readings: Readings,
-    cut: Preprocessing,
+    usual: Preprocessing,
     channels: int,
     *,
     given: Preprocessing | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FoundPreprocessing | None:
-    """As `find_preprocessing`, for pictures that may have been read before; `cut` is how they were cut to size."""
+    """As `find_preprocessing`, for pictures that may have been read before, cut as `given` has it, or as `usual`."""
+    cut = given or usual
     tried = [
-        PreparationCandidate(row.name, _cut_like(row.steps, cut), row.family)
+        PreparationCandidate(row.name, row.steps.with_cut_of(cut), row.family)
         for row in candidates_for(cut.size, channels)
     ]
     if given is not None and not any(_same_numbers(given, row.steps) for row in tried):
@@ -176,8 +180,11 @@ def rank_preparations(
     read([row for row in near if row not in as_usual and row.name not in out], CLOSELY)
     group = _group([rows[row.name] for row in near if row.name not in out])
     chosen = next((row for row in group if row.name != "given"), group[0])
+    sizes = rank_sizes(readings.module, readings.pictures.images, chosen.steps, usual, channels)
+    if given is None and sizes is not None:
+        chosen = replace(chosen, steps=chosen.steps.with_cut_of(sizes.kept.steps))
     ranking = tuple(sorted(rows.values(), key=lambda row: row.distance))
-    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, readings.alone_count, order)
+    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, readings.alone_count, order, sizes)
 
 
 def _group(rows: Sequence[RankedPreparation]) -> list[RankedPreparation]:
@@ -237,10 +244,6 @@ def _ranked(candidate: PreparationCandidate, seen: Sequence[Arrivals]) -> Ranked
 def _numeric(value: float) -> float:
     """NaN, which orders nothing, as the farthest of all."""
     return value if math.isfinite(value) else FARTHEST
-
-
-def _cut_like(steps: Preprocessing, other: Preprocessing) -> Preprocessing:
-    return replace(steps, size=other.size, resize=other.resize, interpolation=other.interpolation)
 
 
 def _same_numbers(one: Preprocessing, other: Preprocessing) -> bool:

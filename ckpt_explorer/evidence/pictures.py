@@ -27,13 +27,13 @@ class Pictures:
     """
 
     def __init__(self, images: Sequence[NamedImage], cut: Preprocessing, channels: int) -> None:
-        self._images = images
+        self.images = images
         self._plain = plain_steps(cut, channels)
         self._channels = channels
         self._unread: dict[int, str] = {}
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.images)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -57,12 +57,12 @@ class Pictures:
 
     @cached_property
     def _kept(self) -> dict[int, torch.Tensor]:
-        count = min(pictures_at_once(self._channels * self._plain.size**2), len(self._images))
-        chosen = (at * len(self._images) // count for at in range(count))
+        count = min(pictures_at_once(self._channels * self._plain.size**2), len(self.images))
+        chosen = (at * len(self.images) // count for at in range(count))
         return {number: pixels for number in chosen if (pixels := self._read(number)) is not None}
 
     def _read(self, number: int) -> torch.Tensor | None:
-        image = self._images[number]
+        image = self.images[number]
         try:
             return as_input(open_image(image.source, image.name), self._plain, self._channels)
         except ImageError as error:
@@ -78,7 +78,7 @@ class Pictures:
         import torch
 
         waiting: list[torch.Tensor] = []
-        for number in range(len(self._images)):
+        for number in range(len(self.images)):
             pixels = self._kept.get(number)
             if pixels is None and number not in self._unread:
                 pixels = self._read(number)
@@ -89,5 +89,5 @@ class Pictures:
                 waiting = []
         if waiting:
             yield numbers(torch.stack(waiting), steps)
-        elif len(self._unread) == len(self._images):
+        elif len(self._unread) == len(self.images):
             raise InferenceError(next(iter(self.unread)))

@@ -80,6 +80,8 @@ def two_seeds(loaded: LoadedModel, x: torch.Tensor, progress: Progress | None = 
     first, again = _output(module, x), _output(module, x)
     if not _alike(first, again, 0.0):
         return TwoSeeds(False, (), forward_is_random=True)
+    if _is_all_from_the_file(loaded):
+        return TwoSeeds(True, ())
     others = _not_from_the_file(loaded, initialised(loaded.architecture.builder(), SECOND_SEED))
     if not others:
         return TwoSeeds(True, ())
@@ -143,6 +145,14 @@ def _by_gradient(module: nn.Module, others: Mapping[str, Any], x: torch.Tensor) 
         for name, gradient in zip(leaves, gradients, strict=True)
         if gradient is not None and bool((gradient != 0).any())
     )
+
+
+def _is_all_from_the_file(loaded: LoadedModel) -> bool:
+    """Whether all that the network holds are tensors that the file filled: then a second one need not be built."""
+    module, unfilled = loaded.module, set(loaded.report.random)
+    names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    filled = all(name not in unfilled and (name in loaded.architecture.tree or is_counter(name)) for name in names)
+    return filled and not any(tensors_inside(value) for _, value in _attributes(module))
 
 
 def _not_from_the_file(loaded: LoadedModel, other: nn.Module) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from ckpt_explorer.loading import LoadedModel
 if TYPE_CHECKING:
     import torch
 
-BATCH = 32
+BATCH = 16
 NOISE_PICTURES = 2
 
 Progress = Callable[[str, int, int], None]
@@ -128,17 +128,18 @@ def verify(
     readings, found, used, used_name = None, None, None, ""
     if named:
         usual = usual_preprocessing(loaded)
-        cut = preprocessing or usual
-        readings = Readings(loaded.module, Pictures(named, cut, channels))
+        readings = Readings(loaded.module, Pictures(named, preprocessing or usual, channels))
         found = rank_preparations(
             readings,
-            cut,
+            usual,
             channels,
             given=preprocessing,
             progress=lambda done, of: tell("Trying preparations", done, of),
         )
         used, used_name = _used(found, preprocessing, usual)
         check_channels(used, channels)
+        if not used.has_cut_of(preprocessing or usual):
+            readings = Readings(loaded.module, Pictures(named, used, channels))
     seeds = two_seeds(
         loaded,
         _first_input(readings, used, channels, usual_side(loaded)),

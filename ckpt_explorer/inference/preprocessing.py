@@ -37,6 +37,14 @@ class Preprocessing:
     bgr: bool = False
     interpolation: str = "bilinear"
 
+    def has_cut_of(self, other: Preprocessing) -> bool:
+        """Whether both scale to one size and cut the same square out of it."""
+        return (self.size, self.resize) == (other.size, other.resize)
+
+    def with_cut_of(self, other: Preprocessing) -> Preprocessing:
+        """The same numbers for pictures that are scaled and cut as `other` does it."""
+        return replace(self, size=other.size, resize=other.resize, interpolation=other.interpolation)
+
     def as_json(self) -> dict[str, Any]:
         """All fields as JSON values, under their own names."""
         return {
