@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ckpt_explorer.alignment import Alignment, KeyPair, Status, Verdict, align
-    from ckpt_explorer.api import fitting_preprocessing, predict, predict_random, predict_stream, where_it_looked
+    from ckpt_explorer.api import (
+        agreements,
+        fitting_preprocessing,
+        predict,
+        predict_random,
+        predict_stream,
+        where_it_looked,
+    )
     from ckpt_explorer.architectures import Architecture, architecture, own_class, reference_tree
     from ckpt_explorer.checkpoint import Checkpoint, StateDict, TensorInfo
     from ckpt_explorer.errors import CheckpointExplorerError
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alignment": ("Alignment", "KeyPair", "Status", "Verdict", "align"),
-    "api": ("fitting_preprocessing", "predict", "predict_random", "predict_stream", "where_it_looked"),
+    "api": ("agreements", "fitting_preprocessing", "predict", "predict_random", "predict_stream", "where_it_looked"),
     "architectures": ("Architecture", "architecture", "own_class", "reference_tree"),
     "checkpoint": ("Checkpoint", "StateDict", "TensorInfo"),
     "errors": ("CheckpointExplorerError",),
@@ -90,6 +97,7 @@ __all__ = [
     "TensorInfo",
     "Verdict",
     "Verification",
+    "agreements",
     "align",
     "architecture",
     "available_devices",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from ckpt_explorer.errors import InferenceError
+from ckpt_explorer.inference.agreement import Agreement, agreement_of
 from ckpt_explorer.inference.batches import AnsweredBatch, predict_batches
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.features import head_path
@@ -98,6 +99,40 @@ def predict(
         progress=progress,
     )
     return [answer for batch in batches for answer in batch.answers]
+
+
+def agreements(
+    loaded: LoadedModel,
+    images: Sequence[str | os.PathLike[str] | NamedImage],
+    preprocessing: Preprocessing,
+    others: Mapping[str, Preprocessing],
+    *,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Agreement, ...]:
+    """How many of the answers with `preprocessing` stay the same with each of `others`, by name.
+
+    `progress` is called with how many pictures were answered, of how many in all ways together; it may raise to
+    abandon the work.
+
+    Raises:
+        InferenceError: as `predict`.
+    """
+    images = as_named(images)
+    of = len(images) * (len(others) + 1)
+
+    def answered(steps: Preprocessing, before: int) -> list[Prediction | FailedImage]:
+        def tell(done: int, _of: int) -> None:
+            if progress:
+                progress(before + done, of)
+
+        return predict(loaded, images, preprocessing=steps, top=1, batch_size=batch_size, progress=tell)
+
+    first = answered(preprocessing, 0)
+    return tuple(
+        agreement_of(name, first, answered(steps, len(images) * number))
+        for number, (name, steps) in enumerate(others.items(), 1)
+    )
 
 
 def predict_stream(

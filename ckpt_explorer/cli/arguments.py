@@ -159,6 +159,11 @@ def _inference(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="imagenet, cifar10, inception, caffe, none, ..., or auto: the one that fits what the network was trained on",
     )
+    command.add_argument(
+        "--agreement",
+        action="store_true",
+        help="with --preprocess auto: how many answers stay the same with what can't be told apart from it",
+    )
     command.add_argument("--size", type=int, metavar="N", help="side of the square input in pixels")
     command.add_argument("--resize", type=int, metavar="N", help="shorter side before the centre is cut, in pixels")
     command.add_argument("--mean", metavar="R,G,B", help="of values 0 to 1")

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ckpt_explorer.alignment import Verdict
-from ckpt_explorer.api import fitting_preprocessing, input_channels, predict_random, usual_preprocessing
+from ckpt_explorer.api import (
+    agreements,
+    fitting_preprocessing,
+    input_channels,
+    predict_random,
+    usual_preprocessing,
+)
 from ckpt_explorer.cli.align import exit_status
 from ckpt_explorer.cli.answering import answer_images
 from ckpt_explorer.cli.journey import proposed
@@ -16,11 +22,12 @@ from ckpt_explorer.errors import LabelsError
 from ckpt_explorer.evidence import Trust, check_values, trust
 from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
 from ckpt_explorer.inference.against import other_copy
+from ckpt_explorer.inference.agreement import Agreement
 from ckpt_explorer.inference.collection import Collection, collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
 from ckpt_explorer.inference.prediction import check_counts
-from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, values_from_text
+from ckpt_explorer.inference.preprocessing import PRESETS, SMALL_PICTURE, Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
 
@@ -38,7 +45,10 @@ def run(arguments: Namespace) -> int:
     check_counts(arguments.top, arguments.batch_size)
     collection = collect(arguments.images) if arguments.images else None
     steps, fitting = prepared_by(arguments, loaded, collection)
-    found = {"auto": fitting.as_json(fitting.chosen.name)} if fitting else {}
+    found: dict[str, Any] = {"auto": fitting.as_json(fitting.chosen.name)} if fitting else {}
+    same = _agreements(arguments, loaded, collection, fitting)
+    if same:
+        found["agreement"] = [row.as_json() for row in same]
     answer: dict[str, Any] = {
         "architecture": loaded.architecture.as_json(),
         "verdict": str(proposal.alignment.verdict),
@@ -69,8 +79,19 @@ def run(arguments: Namespace) -> int:
                 write_line(fitting.says)
                 if fitting.sizes is not None:
                     write_line(fitting.sizes.says)
+            for row in same:
+                write_line(f"{row.says}.")
             answered.write(steps, arguments.top)
     return max(exit_status(proposal), int(judged.level != "answers"), int(failed > 0))
+
+
+def _agreements(
+    arguments: Namespace, loaded: LoadedModel, collection: Collection | None, fitting: FoundPreprocessing | None
+) -> tuple[Agreement, ...]:
+    """How many answers stay the same with what else was found near, where that was asked for."""
+    if not arguments.agreement or collection is None or fitting is None:
+        return ()
+    return agreements(loaded, collection.images, fitting.chosen.steps, fitting.others, batch_size=arguments.batch_size)
 
 
 def prepared_by(
@@ -93,7 +114,8 @@ def chosen_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preproces
 
 
 def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocessing:
-    """The preprocessing of the arguments; what they leave open is the network's usual one."""
+    """The preprocessing of the arguments; what they leave open is the network's usual one, as is the size of a network of
+    small pictures where a preset for large ones is named."""
     values = {"mean": arguments.mean, "std": arguments.std}
     free = {name: values_from_text(text) for name, text in values.items() if text is not None}
     given = (
@@ -104,7 +126,9 @@ def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocess
     usual = usual_preprocessing(loaded)
     if not given:
         return usual
-    size = usual.size if arguments.size is None and arguments.preprocess is None else arguments.size
+    preset = PRESETS.get(arguments.preprocess)
+    of_large = preset is not None and preset.values.size > SMALL_PICTURE >= usual.size
+    size = usual.size if arguments.size is None and (arguments.preprocess is None or of_large) else arguments.size
     return preprocessing(
         arguments.preprocess or (usual.name if usual.name != "custom" else "imagenet"),
         size=size,

@@ -88,6 +88,13 @@ class FoundPreprocessing:
         return next((row for row in self.ranking if row.name not in self.group), None)
 
     @property
+    def others(self) -> dict[str, Preprocessing]:
+        """What could be taken instead, by name: the rest of the group, and the nearest outside it."""
+        rows = [row for row in map(self.row, self.group) if row is not None and row.name != self.chosen.name]
+        rows += [self.out] if self.out else []
+        return {row.name: row.steps.with_cut_of(self.chosen.steps) for row in rows}
+
+    @property
     def says(self) -> str:
         """The finding, in one or two sentences."""
         others = [name for name in self.group if name != self.chosen.name]

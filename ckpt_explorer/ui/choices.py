@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
+    from ckpt_explorer.inference.agreement import Agreement
 
 
 @dataclass
@@ -16,13 +21,21 @@ class LoadChoice:
 
 @dataclass
 class StepsChoice:
-    """The preprocessing form as it was filled in, also where it can't be used as it is."""
+    """The preprocessing form as it was filled in, also where it can't be used as it is.
+
+    `found` is what the pictures said of it, `agreements` how many answers stay the same with what else was near, and
+    `found_for` the network and the pictures of both.
+    """
 
     preset: str
     size: int
+    resize: int
     mean: str
     std: str
     bgr: bool
+    found: FoundPreprocessing | None = None
+    agreements: tuple[Agreement, ...] = ()
+    found_for: object = None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Which pictures, how they are prepared, and what the classes are called."""
+"""Which pictures, and what the classes are called."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from ckpt_explorer.api import input_channels, usual_preprocessing
-from ckpt_explorer.errors import CheckpointExplorerError, LabelsError, PreprocessingError
+from ckpt_explorer.errors import CheckpointExplorerError, LabelsError
 from ckpt_explorer.examples import example_images, right_answer
 from ckpt_explorer.inference.collection import MAX_PICTURES, Collection, collect, collect_uploads
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, default_labels, labels, labels_from_bytes, labels_from_text
-from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, preprocessing, values_from_text
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import plain, session
-from ckpt_explorer.ui.choices import LabelsChoice, StepsChoice
+from ckpt_explorer.ui.choices import LabelsChoice
 from ckpt_explorer.ui.operator import operator
 from ckpt_explorer.ui.session import Session, controlled, widget_value
 from ckpt_explorer.ui.uploads import upload_field, upload_together
@@ -102,70 +100,6 @@ def _free_name(images: Mapping[str, object], name: str) -> str:
     while free in images:
         free, number = f"{name} ({number})", number + 1
     return free
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
-
-
-def _filled_in(steps: Preprocessing, preset: str) -> StepsChoice:
-    return StepsChoice(preset, steps.size, _numbers(steps.mean), _numbers(steps.std), steps.bgr)
-
-
-def preprocessing_form(here: Session, loaded: LoadedModel) -> Preprocessing | None:
-    """The preprocessing as chosen; None, with a sentence, where it can't be used."""
-    channels = input_channels(loaded)
-    try:
-        usual = usual_preprocessing(loaded)
-    except PreprocessingError as error:
-        plain.say(str(error), "error", key="preprocessing")
-        return None
-    usual_for = (usual.size, channels)
-    if here.steps is None or here.steps_for != usual_for:
-        here.steps_for = usual_for
-        here.steps = _filled_in(usual, here.example.preprocess if here.example else usual.name)
-    form = here.steps
-
-    def choose(name: str) -> None:
-        here.steps = _filled_in(
-            preprocessing(
-                name, size=form.size if PRESETS[name].values.size > 64 >= form.size else None, channels=channels
-            ),
-            name,
-        )
-
-    plain.heading("Preprocessing")
-    columns = [*st.columns([3, 1.2, 1], vertical_alignment="bottom"), *st.columns(2)]
-    columns[0].selectbox(
-        "Preset",
-        list(PRESETS),
-        format_func=lambda name: PRESETS[name].label,
-        **controlled("preset", form.preset if form.preset in PRESETS else "imagenet", choose),
-    )
-    columns[1].number_input(
-        "Size, px", 1, 4096, step=1, **controlled("size", form.size, lambda value: setattr(form, "size", int(value)))
-    )
-    columns[3].text_input("Mean", **controlled("mean", form.mean, lambda value: setattr(form, "mean", value)))
-    columns[4].text_input(
-        "Standard deviation", **controlled("std", form.std, lambda value: setattr(form, "std", value))
-    )
-    columns[2].toggle(
-        "BGR", disabled=channels != 3, **controlled("bgr", form.bgr, lambda value: setattr(form, "bgr", value))
-    )
-    try:
-        steps = preprocessing(
-            form.preset,
-            size=form.size,
-            mean=values_from_text(form.mean),
-            std=values_from_text(form.std),
-            bgr=form.bgr,
-            channels=channels,
-        )
-    except PreprocessingError as error:
-        plain.say(str(error), "error", key="preprocessing")
-        return None
-    plain.quiet(str(steps))
-    return steps
 
 
 SOURCES = ("numbers", *LABEL_SETS, "file", "pasted")

@@ -103,3 +103,10 @@ def test_predict_auto_takes_what_fits_and_says_so(terminal: Terminal) -> None:
     answer = terminal.json("predict", WEIGHTS, *IMAGES[:16], "--preprocess", "auto")
     assert answer["preprocess"]["mean"] == [0.5]
     assert answer["preprocess"]["auto"]["used"] == "digits"
+
+
+def test_predict_auto_says_how_much_hangs_on_the_choice(terminal: Terminal) -> None:
+    answer = terminal.json("predict", WEIGHTS, *IMAGES[:16], "--preprocess", "auto", "--agreement")
+    assert answer["preprocess"]["auto"]["sizes"]["kept"] == "32 px"
+    (row,) = answer["preprocess"]["agreement"]
+    assert row["pictures"] == 16 and 0 <= row["same"] <= 16
