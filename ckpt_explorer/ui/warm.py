@@ -37,13 +37,29 @@ class Warmth:
         )
 
 
+def _nothing_to_look_at(phase: str, _info: dict[str, int]) -> None:
+    """A collection that begins while PyTorch is imported finds nothing to look at."""
+    if phase == "start":
+        gc.freeze()
+
+
 def _import(warmth: Warmth) -> None:
+    """Import PyTorch with no collection on the way, and leave to later ones what is not its own.
+
+    Streamlit collects after every run, and while PyTorch is imported the status line runs every second. Each of these
+    collections looks at all that was imported so far and holds everything else up: an import of seconds took minutes.
+    """
+    gc.callbacks.append(_nothing_to_look_at)
     try:
         importlib.import_module("torchvision")
-        gc.freeze()  # a million objects that stay: a collection need not look at them again and again
-        atexit.register(gc.unfreeze)  # but the last one does, or libraries complain of what was never freed
     except Exception as error:  # noqa: BLE001  whatever breaks the import is shown in the status line
         warmth.failed = visible(f"{type(error).__name__}: {error}", 160)
+    finally:
+        gc.callbacks.remove(_nothing_to_look_at)
+    gc.unfreeze()
+    gc.collect()  # what became garbage meanwhile
+    gc.freeze()  # a million objects that stay: a collection need not look at them again and again
+    atexit.register(gc.unfreeze)  # but the last one does, or libraries complain of what was never freed
     warmth.done.set()
 
 
