@@ -185,8 +185,13 @@ def shape_diagnosis(alignment: Alignment, known: bool) -> Diagnosis | None:
     if known or not rows:
         return None
     first = rows[0]
+    counted = (
+        "1 tensor has another shape in the network,"
+        if len(rows) == 1
+        else f"{len(rows):,} tensors have another shape in the network, such as"
+    )
     return Diagnosis(
         "S8",
-        f"{plural(len(rows), 'tensor')} have another shape in the network, such as {visible(first.name)}: {shape_as_text(first.checkpoint_shape)} in the file, {shape_as_text(first.model_shape)} in the network",
+        f"{counted} {visible(first.name)}: {shape_as_text(first.checkpoint_shape)} in the file, {shape_as_text(first.model_shape)} in the network",
         "strict=False does not forgive shapes: decide for them on the Load page.",
     )
