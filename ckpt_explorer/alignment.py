@@ -125,12 +125,13 @@ class Alignment:
     @cached_property
     def verdict(self) -> Verdict:
         """Complete, partial or incompatible, as DESIGN's words have it. See `says` for the reason."""
-        head = set(self.architecture.head)
-        if self.strangers or not self.filled:
+        if not self.filled or not set(self.unfilled) <= set(self.architecture.head):
+            return Verdict.INCOMPATIBLE
+        if self.strangers:  # asked last: to look for them among many keys takes its time
             return Verdict.INCOMPATIBLE
         if not self.unfilled:  # constants are no values of the file: what they stand for is for a person to confirm
             return Verdict.PARTIAL if self.fills else Verdict.COMPLETE
-        return Verdict.PARTIAL if set(self.unfilled) <= head else Verdict.INCOMPATIBLE
+        return Verdict.PARTIAL
 
     @property
     def says(self) -> str:
