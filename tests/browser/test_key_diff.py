@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -276,3 +277,24 @@ def test_a_file_of_small_weights_has_its_shapes_compared_number_by_number(tab: E
     cut = grid.line("fc.weight").locator(".shape .cut")
     expect(cut.last).to_have_text("31")
     expect(grid.line("fc.weight").locator(".shape .new").last).to_have_text("32")
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_a_row_says_its_status_in_a_word_and_what_differs_between_two_shapes(
+    new_tab: NewTab, tmp_path: Path, scheme: str, width: int
+) -> None:
+    weights = small_resnet_state_dict()
+    key = next(key for key in weights if key.endswith("conv2.weight"))
+    first, second, *kernel = weights[key].shape
+    weights[key] = torch.zeros(first, second, kernel[0] + 2, kernel[1] + 2)
+    tab = new_tab(width=width, scheme=scheme)
+    grid = at_align(tab, write_checkpoint(tmp_path, weights))
+    line = grid.line(key)
+    expect(line.locator(".status .word")).to_be_visible()
+    expect(line.locator(".status .word")).to_have_text("shape")
+    shape = line.locator(".shape")
+    expect(shape).to_have_text(f"…{kernel[0] + 2},{kernel[1] + 2} ≠ {kernel[0]},{kernel[1]}")
+    expect(line).to_have_attribute("aria-label", re.compile(f"{first}, {second}, {kernel[0] + 2}.* in the file ≠ "))
+    for cell in (shape, line.locator(".status")):
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth"), "nothing of it is cut off"
+    assert tab.problems == []

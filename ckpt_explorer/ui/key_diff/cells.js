@@ -99,7 +99,7 @@ function rowLine(view, rows, line, room) {
 function spoken(rows, row, several, ours, theirs, made) {
   const whole = (pieces, absent) => (pieces ? visible(pieces.map(([text]) => text).join("").slice(0, 400)) || "(the empty key)" : absent);
   const status = `${several ? several.length + " " : ""}${rows.words[rows.code(row)][1]}`;
-  const shape = made.querySelector(".shape").textContent;
+  const shape = made.querySelector(".shape").title;
   return `${status}; in the file: ${whole(ours, "nothing")}; in the network: ${whole(theirs, "nothing")}; shape ${shape}`;
 }
 
@@ -140,6 +140,9 @@ function fillKey(made, pieces, isThere, room, finds, absent) {
   if (whole.length > room) made.title = visible(whole.slice(0, 1000));
 }
 
+const asShape = (sizes) => (sizes.length ? sizes.join(", ") : "scalar");
+
+/* Of two shapes what differs between them: there is no room for the rest, which is in the pane and the tooltip. */
 function shapeCell(rows, row) {
   const made = cell("shape");
   const ours = rows.checkpointShape(row);
@@ -148,11 +151,15 @@ function shapeCell(rows, row) {
   const same = both && ours.length === theirs.length && ours.every((size, at) => size === theirs[at]);
   if (!both || same) fill(made, shapePieces(ours || theirs || [], null, ""), 60);
   else {
-    fill(made, shapePieces(ours, theirs, "cut"), 40);
+    const [front, back] = ours.length === theirs.length ? sharedEnds(ours, theirs) : [0, 0];
+    const part = (shape) => shape.slice(front, shape.length - back);
+    if (front) made.append("…");
+    fill(made, shapePieces(part(ours), part(theirs), "cut", ","), 40);
     made.append(" ≠ ");
-    fill(made, shapePieces(theirs, ours, "new"), 40);
+    fill(made, shapePieces(part(theirs), part(ours), "new", ","), 40);
+    if (back) made.append("…");
   }
-  made.title = made.textContent;
+  made.title = same || !both ? made.textContent : `${asShape(ours)} in the file ≠ ${asShape(theirs)} in the network`;
   return made;
 }
 

@@ -58,10 +58,10 @@ function sharedEnds(a, b) {
 }
 
 /* A shape as pieces; numbers in which the other differs carry the mark. */
-function shapePieces(shape, other, mark) {
+function shapePieces(shape, other, mark, comma = ", ") {
   if (!shape.length) return [["scalar", other && other.length ? mark : ""]];
   return shape.flatMap((size, at) => [
-    ...(at ? [[", ", ""]] : []),
+    ...(at ? [[comma, ""]] : []),
     [String(size), other && other[at] !== size ? mark : ""],
   ]);
 }
