@@ -225,3 +225,19 @@ def test_a_diff_whose_messages_are_gone_from_the_browser_gets_them_again(renamed
     renamed.verdict_is("PARTIAL")
     expect(renamed.page.locator(".diff .legend .chip", has_text="missing").locator("b")).to_have_text("2")
     assert renamed.problems == []
+
+
+@pytest.mark.parametrize("width", [1440, 900])
+def test_a_choice_is_written_out_in_the_details_of_its_rule(new_tab: NewTab, width: int) -> None:
+    tab = new_tab(width=width)
+    tab.click("open-renamed")
+    tab.says("say-good-facts", "renamed")
+    tab.aligns()
+    tab.writes_rule("{norm1|norm2}. -> {bn1|bn2}.", behind=4)
+    line = tab.line(5)
+    line.hover()
+    line.get_by_role("button", name="why").click()
+    expect(line.locator(".choices .text")).to_have_text(["norm1.", "→ bn1.", "norm2.", "→ bn2."])
+    line.get_by_role("button", name="why").click()
+    expect(line.locator(".choices")).to_have_count(0)
+    assert tab.problems == []

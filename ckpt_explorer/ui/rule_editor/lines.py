@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ckpt_explorer.checkpoint import Checkpoint
@@ -10,6 +11,7 @@ from ckpt_explorer.errors import RuleError
 from ckpt_explorer.export import as_code, as_revise_keys
 from ckpt_explorer.rules import KINDS, Rule, Touched, parse_rule
 from ckpt_explorer.rules.arithmetic import OPERATIONS
+from ckpt_explorer.rules.pattern import HOLE
 from ckpt_explorer.rules.vocabulary import vocabulary
 from ckpt_explorer.text import visible
 from ckpt_explorer.ui import journey
@@ -20,6 +22,9 @@ from ckpt_explorer.ui.session import Aligned, Session
 
 KEY_SHOWN = 200
 """Characters of a key that an example shows."""
+
+MOST_CHOICES = 20
+"""Texts of a choice that are written out one below the other."""
 
 FORMS = {
     "lines": "one rule a line",
@@ -57,6 +62,8 @@ def as_data(here: Session, aligned: Aligned) -> dict[str, Any]:
 def _line(here: Session, aligned: Aligned, position: int, rule: Rule) -> dict[str, Any]:
     touched, complaint = aligned.alignment.renaming.touched[position], aligned.complaints.get(position, "")
     line = {"text": str(rule), "on": rule.enabled, "why": visible(rule.why, 500), **_done(rule, touched, complaint)}
+    if chosen := choices_of(rule):
+        line["choices"] = chosen
     aside, _ = here.drafts.get(set_aside(rule), ("", ""))
     if aside:
         line["aside"] = aside
@@ -64,6 +71,27 @@ def _line(here: Session, aligned: Aligned, position: int, rule: Rule) -> dict[st
         assert here.checkpoint is not None
         line["offers"] = [offer.label for offer in offers_for(aligned, here.checkpoint, position)]
     return line
+
+
+def choices_of(rule: Rule) -> list[list[str]]:
+    """A rename with a choice, such as `{gamma|beta} -> {weight|bias}`, as one plain rename for each of its texts."""
+    from_one = [found for found in HOLE.finditer(rule.find) if "|" in found[1]]
+    if rule.kind != "rename" or len(from_one) != 1:
+        return []
+    texts = from_one[0][1].split("|")
+    front, back = rule.find[: from_one[0].start()], rule.find[from_one[0].end() :]
+
+    def chosen(to: str, at: int) -> str:
+        def one(found: re.Match[str]) -> str:
+            others = found[1].split("|")
+            return others[at] if len(others) == len(texts) else found[0]
+
+        return HOLE.sub(one, to)
+
+    return [
+        [visible(f"{front}{text}{back}", KEY_SHOWN), visible(chosen(rule.to, at), KEY_SHOWN)]
+        for at, text in enumerate(texts[:MOST_CHOICES])
+    ]
 
 
 def _done(rule: Rule, touched: Touched, complaint: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ function makeRow(s) {
   li.append(row.number, row.on, row.text, row.count, row.note, row.tools, row.complaint, row.why);
   li.addEventListener("focusin", () => { if (s.focus !== row.index) { s.focus = row.index; rove(s); } });
   dragging(s, row);
-  row.whyButton = button("small", "why", "Why this rule is there", () => { toggleWhy(s, row.index); });
+  row.whyButton = button("small", "why", "Why this rule is there, and what it does", () => { toggleWhy(s, row.index); });
   row.tools.append(
     row.whyButton,
     button("small", "+", "Write a rule below (Insert)", () => below(s, row.index)),
@@ -70,7 +70,7 @@ function drawRow(s, row, index) {
   if (!isNew) {
     row.on.checked = line.on;
     row.on.setAttribute("aria-label", `Rule ${position + 1} is on`);
-    row.whyButton.hidden = !line.why;
+    row.whyButton.hidden = !hasDetails(line);
     row.whyButton.setAttribute("aria-expanded", String(s.whys.has(line.text)));
   }
   placeText(s, row, line, editing);
@@ -78,7 +78,22 @@ function drawRow(s, row, index) {
   row.count.title = shown.count === undefined ? "" : `${shown.count.toLocaleString("en")} ${shown.state === "fills" ? "tensors of the network" : "keys of the file"}`;
   drawNote(row, line, shown, editing);
   drawComplaint(s, row, line, shown, editing, position);
-  row.why.textContent = line && line.why && s.whys.has(line.text) ? line.why : "";
+  drawDetails(row, line && s.whys.has(line.text) ? line : null);
+}
+
+const hasDetails = (line) => Boolean(line && (line.why || line.choices));
+
+// Why a rule is there, and a choice written out: one line for each of its texts.
+function drawDetails(row, line) {
+  if (!hasDetails(line)) return fill(row.why);
+  const table = el("div", "choices");
+  for (const [before, after] of line.choices || []) {
+    const [from, to] = [el("span", "text"), el("span", "text")];
+    from.append(...breakable(before));
+    to.append(el("span", "arrow", "→ "), ...breakable(after));
+    table.append(from, to);
+  }
+  fill(row.why, ...(line.choices ? [table] : []), document.createTextNode(line.why || ""));
 }
 
 // The field stands in place of the text of the rule that is edited; it is moved only when it has to.
@@ -181,7 +196,7 @@ function move(s, position, to) {
 
 function toggleWhy(s, index, open) {
   const { line } = s.entries[index];
-  if (!line || !line.why) return;
+  if (!hasDetails(line)) return;
   const now = open === undefined ? !s.whys.has(line.text) : open;
   if (now) s.whys.add(line.text); else s.whys.delete(line.text);
   drawRows(s);

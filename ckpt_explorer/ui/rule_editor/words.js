@@ -64,6 +64,7 @@ function example(line) {
   const [cut, put] = [before.slice(front, before.length - back), after.slice(front, after.length - back)];
   const isLong = before.length + after.length > MOST_IN_A_LINE;
   const [head, tail] = [isLong ? lastPart(before.slice(0, front)) : before.slice(0, front), before.slice(before.length - back)];
+  if (isLong && put && cut) return [head, el("span", "cut", cut), tail && "…", el("span", "arrow", " → "), head, el("span", "new", put), tail];
   if (!put) return [head, el("span", "cut", cut), tail];
   if (!cut) return [head, el("span", "new", put), tail];
   return [head, el("span", "cut", cut), tail, el("span", "arrow", " → "), head, el("span", "new", put), tail];
