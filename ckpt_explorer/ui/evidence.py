@@ -31,6 +31,9 @@ ALL = 1_000
 MOST_TICKS = 8
 """Places along the network that are named below a figure."""
 
+NAME_WIDTH = 0.06
+"""What the name of a place takes of a figure's width, at 900 pixels."""
+
 COLOURS = ("#3b6fd4", "#c98a1b", "#3b6fd4")
 FAULT = "#d5483e"
 """Colours that can be seen on light and on dark."""
@@ -207,7 +210,7 @@ def _along(
             xanchor="left" if at < len(layers) / 4 else "right" if at > len(layers) * 3 / 4 else "center",
             yanchor="bottom",
         )
-    places, labels = _stages(layers)
+    places, labels = _apart(*_stages(layers), len(layers))
     drawn.update_layout(
         height=250,
         margin={"l": 40, "r": 10, "t": 54, "b": 10},
@@ -225,6 +228,19 @@ def _along(
         hovermode="x unified" if len(curves) > 1 else "closest",
     )
     st.plotly_chart(drawn, key=key, config={"displayModeBar": False})
+
+
+def _apart(places: list[int], labels: list[str], layers: int) -> tuple[list[int], list[str]]:
+    """The names that have room below a figure: of two that would touch, the one that more layers have."""
+    kept: list[int] = []
+    ends = [*places[1:], layers]
+    for number, place in enumerate(places):
+        if kept and place - places[kept[-1]] < NAME_WIDTH * layers:
+            if ends[number] - place <= ends[kept[-1]] - places[kept[-1]]:
+                continue
+            kept.pop()
+        kept.append(number)
+    return [places[number] for number in kept], [labels[number] for number in kept]
 
 
 def _stages(layers: Sequence[str]) -> tuple[list[int], list[str]]:

@@ -192,7 +192,7 @@ def _why_none(layers: Sequence[Figures]) -> str:
     usual = usual_fit(layers)
     if usual is None:
         return "No evidence: there are too few BatchNorms with running statistics behind a conv."
-    return f"No evidence: what the BatchNorms kept does not follow from the weights (median correlation {usual:.2f}), as in a file that was not trained."
+    return f"No evidence: what the BatchNorms kept does not follow from the weights (median correlation {round(usual, 2) + 0.0:.2f}), as in a file that was not trained."
 
 
 def _says(layers: Sequence[Figures], doubts: Sequence[Doubt]) -> str:
