@@ -16,10 +16,14 @@ from ckpt_explorer.ui import plain, session
 from ckpt_explorer.ui.choices import TruthChoice
 from ckpt_explorer.ui.predict_run import PredictRun
 from ckpt_explorer.ui.session import Session, controlled
+from ckpt_explorer.ui.status_colours import mixed
 from ckpt_explorer.ui.uploads import upload_field
 
 IN_FIGURE = 60
 """Classes in the figure of the confusion; of more, only the pairs that are confused most are listed."""
+
+CELLS = "#3161c4"
+"""The colour of a cell with all pictures of its row; white on it, and its paler glazes, can be read on either page."""
 
 NUMBERS_IN_CELLS = 20
 PAIRS = 50
@@ -87,7 +91,8 @@ def show(here: Session, truth: Truth | None, judgement: Judgement | None, names:
     with st.container(key="score"):
         among = "" if judgement.top5 is None else f" · among the first five {judgement.top5 / judgement.pictures:.1%}"
         st.text(f"{judgement.accuracy:.1%} right ({judgement.right:,} of {judgement.pictures:,}){among}")
-    left, right = st.columns([3, 2], gap="medium")
+    with st.container(key="confusion-and-classes"):
+        left, right = st.columns([3, 2], gap="medium")
     with left:
         _confusion(judgement, names)
     with right:
@@ -144,6 +149,7 @@ def _confusion(judgement: Judgement, names: Labels) -> None:
     unique = [
         f"{tick} ({index})" if ticks.count(tick) > 1 else tick for tick, index in zip(ticks, classes, strict=True)
     ]
+    page = "#0f1319" if st.context.theme.type == "dark" else "#ffffff"
     figure = go.Figure(
         go.Heatmap(
             z=shares,
@@ -152,7 +158,7 @@ def _confusion(judgement: Judgement, names: Labels) -> None:
             customdata=matrix,
             text=[[str(cell) if cell else "" for cell in row] for row in matrix.tolist()],
             texttemplate="%{text}" if len(classes) <= NUMBERS_IN_CELLS else None,
-            colorscale=[[0, "rgba(59,111,212,0.04)"], [0.02, "rgba(59,111,212,0.25)"], [1, "rgba(59,111,212,1)"]],
+            colorscale=[(share, mixed(CELLS, page, glaze)) for share, glaze in ((0, 0.04), (0.02, 0.25), (1, 1))],
             zmin=0,
             zmax=1,
             showscale=False,

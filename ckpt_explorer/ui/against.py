@@ -181,8 +181,8 @@ def _cards(run: PredictRun, pairs: Pairs, compared: Comparison, names: Labels) -
         for number, (one, two) in enumerate(pairs[: min(CARDS, len(compared.differ))]):
             with st.container(key=f"differs-{number}", width=130):
                 one_picture.thumbnail(run, one.image)
-                st.text(f"loaded: {_answer(one.top[0], names)}\nother: {_answer(two.top[0], names)}")
-                plain.quiet(visible(one.image, 40))
+                st.text(f"loaded:\n{_answer(one.top[0], names)}\nother:\n{_answer(two.top[0], names)}")
+                plain.quiet(one_picture.caption(one.image, 18))
 
 
 def _table(pairs: Pairs, truth: Truth | None, names: Labels, ours: str, theirs: str) -> None:

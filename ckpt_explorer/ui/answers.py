@@ -28,6 +28,9 @@ DOUBTS = 3
 """Doubts that stand above the answers."""
 
 FAILURES = 5
+ORDER = ("picture", "right", "is", "name", "class", "probability", "second")
+"""The columns of all answers, the first the last to be out of sight."""
+
 ROW = 35
 
 Labels = tuple[str, ...] | None
@@ -78,7 +81,8 @@ def show(here: Session, loaded: LoadedModel, steps: Preprocessing, labels: Label
     _summary(here, loaded, run, judged)
     _findings(run, judged, names)
     _cards(run, names)
-    left, right = st.columns([3, 2], gap="medium")
+    with st.container(key="all-and-one"):
+        left, right = st.columns([3, 2], gap="medium")
     with left:
         _table(run, names, truth)
         _downloads(run, names, truth, judged)
@@ -218,7 +222,7 @@ def _cards(run: PredictRun, names: Labels) -> None:
             with st.container(key=f"answer-{number}", width=98):
                 one_picture.thumbnail(run, row.image)
                 st.text(f"{called(row.top[0], names)}  {percent(row.top[0])}")
-                plain.quiet(visible(row.image, 40))
+                plain.quiet(one_picture.caption(row.image))
     if len(run.good) > CARDS:
         plain.quiet(f"The first {CARDS} of {len(run.good):,}; all are in the table.")
 
@@ -249,8 +253,14 @@ def _table(run: PredictRun, names: Labels, truth: Truth | None) -> None:
         on_select=_select,
         selection_mode="single-row",
         height=ROW * (min(len(rows), 12) + 1) + 3,
+        column_order=[column for column in ORDER if column in columns and (names or column != "name")],
         column_config={
-            "probability": st.column_config.ProgressColumn("probability", min_value=0, max_value=1, format="percent")
+            "probability": st.column_config.ProgressColumn(
+                "probability", min_value=0, max_value=1, format="percent", width=130
+            ),
+            "name": st.column_config.TextColumn("answer"),
+            "class": st.column_config.NumberColumn("class", width=60),
+            "right": st.column_config.TextColumn("right", width=50),
         },
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -23,7 +25,24 @@ ALIKE = 5
 SMALL = 320
 BARS = "#3b6fd4"
 
+CAPTION = 44
+"""Characters of a picture's name below it."""
+
 Labels = tuple[str, ...] | None
+
+
+def caption(name: str, letters: int = 13) -> str:
+    """A picture's name with the folder that it lies in, for below it: broken where a word ends, its own end kept."""
+    shown = "/".join(name.split("/")[-2:])
+    if len(shown) > CAPTION:
+        shown = f"{shown[: CAPTION // 2]}…{shown[-(CAPTION // 2 - 1) :]}"
+    shown = visible(shown)
+    lines = [""]
+    for word in re.findall(r"[^/_.\-\s]*[/_.\-\s]?", shown):
+        if lines[-1] and len(lines[-1]) + len(word) > letters:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def thumbnail(run: PredictRun, name: str) -> None:
@@ -154,4 +173,4 @@ def _alike(run: PredictRun, row: Prediction) -> None:
         for number, (other, likeness) in enumerate(nearest(features, position, ALIKE)):
             with st.container(key=f"alike-{number}", width=92):
                 thumbnail(run, rows[other].image)
-                plain.quiet(f"{likeness:.3f}\n{visible(rows[other].image, 24)}")
+                plain.quiet(f"{likeness:.3f}\n{caption(rows[other].image)}")

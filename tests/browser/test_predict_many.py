@@ -61,6 +61,9 @@ def test_from_a_zip_of_folders_to_a_confusion_matrix(
     expect(tab.by_key("confusion-matrix").locator(".heatmaplayer")).to_be_attached()
     expect(tab.by_key("where-it-looked").locator("img")).to_be_visible()
     tab.says("alike", "0.9")
+    page, table = tab.by_key("all-and-one").bounding_box(), tab.by_key("answers").first.bounding_box()
+    assert page is not None and table is not None
+    assert (table["width"] > 0.9 * page["width"]) == (width < 1150), "in a narrow window the table has the whole width"
     tab.pictured(f"predict-many-{scheme}-{width}")
     assert tab.problems == []
 
