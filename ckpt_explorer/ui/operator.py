@@ -62,6 +62,10 @@ class Operator:
         address = text.strip()
         if any(lies_under(address, allowed) for allowed in self.addresses):
             return address
+        if not self.addresses:
+            raise SourceError(
+                "This app was started for folders and opens no address: download the file and drop it on the page, or start it with --allow-folder and the address above it."
+            )
         raise SourceError(f"This address is not under one that this app may open: {self.allowed_as_text()}.")
 
     def allowed_as_text(self) -> str:

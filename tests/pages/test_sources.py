@@ -138,6 +138,15 @@ def test_an_address_under_an_allowed_one_is_opened(site: Site, new_tab: Callable
     assert tab.box("facts").startswith("resnet.pth is a torch zip file")
 
 
+def test_where_only_folders_are_allowed_an_address_is_refused_with_what_to_do(
+    folder: Path, new_tab: Callable[[], Tab]
+) -> None:
+    with listening_on("127.0.0.1"):
+        tab = typed(new_tab(), "https://example.org/resnet.pth")
+        assert tab.box("message").startswith("This app was started for folders and opens no address: download the file")
+    assert folder.is_dir()
+
+
 def test_an_address_elsewhere_is_refused_and_never_asked_for(site: Site, new_tab: Callable[[], Tab]) -> None:
     tab = new_tab()
     for path in ("private/resnet.pth", "models/../private/resnet.pth", "models/%2e%2e/private/resnet.pth", "modelsX/a"):
