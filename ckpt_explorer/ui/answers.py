@@ -219,7 +219,7 @@ def _cards(run: PredictRun, names: Labels) -> None:
     rows = run.good[:CARDS]
     with st.container(key="cards", horizontal=True, gap="small"):
         for number, row in enumerate(rows):
-            with st.container(key=f"answer-{number}", width=98):
+            with st.container(key=f"answer-{number}", width=92):
                 one_picture.thumbnail(run, row.image)
                 st.text(f"{called(row.top[0], names)}  {percent(row.top[0])}")
                 plain.quiet(one_picture.caption(row.image))

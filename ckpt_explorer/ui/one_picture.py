@@ -38,7 +38,7 @@ def caption(name: str, letters: int = 13) -> str:
         shown = f"{shown[: CAPTION // 2]}…{shown[-(CAPTION // 2 - 1) :]}"
     shown = visible(shown)
     lines = [""]
-    for word in re.findall(r"[^/_.\-\s]*[/_.\-\s]?", shown):
+    for word in re.findall(r"[^/_\-\s]*[/_\-\s]?", shown):
         if lines[-1] and len(lines[-1]) + len(word) > letters:
             lines.append("")
         lines[-1] += word

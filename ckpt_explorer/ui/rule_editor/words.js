@@ -42,6 +42,7 @@ function breakable(text) {
 }
 
 const MOST_IN_A_LINE = 44;
+const MOST_WITH_BOTH_TAILS = 32;
 
 function lastPart(front) {
   const at = front.slice(0, -1).search(/[^./]*$/);
@@ -64,7 +65,8 @@ function example(line) {
   const [cut, put] = [before.slice(front, before.length - back), after.slice(front, after.length - back)];
   const isLong = before.length + after.length > MOST_IN_A_LINE;
   const [head, tail] = [isLong ? lastPart(before.slice(0, front)) : before.slice(0, front), before.slice(before.length - back)];
-  if (isLong && put && cut) return [head, el("span", "cut", cut), tail && "…", el("span", "arrow", " → "), head, el("span", "new", put), tail];
+  const isStillLong = 2 * (head.length + tail.length) + cut.length + put.length > MOST_WITH_BOTH_TAILS;
+  if (isStillLong && put && cut && tail) return [head, el("span", "cut", cut), "…", el("span", "arrow", " → "), head, el("span", "new", put), tail];
   if (!put) return [head, el("span", "cut", cut), tail];
   if (!cut) return [head, el("span", "new", put), tail];
   return [head, el("span", "cut", cut), tail, el("span", "arrow", " → "), head, el("span", "new", put), tail];
