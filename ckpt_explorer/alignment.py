@@ -104,7 +104,7 @@ class Alignment:
     @cached_property
     def strangers(self) -> tuple[str, ...]:
         """Learned tensors of the file that lie inside a part of the model and have no place there, by renamed key."""
-        left = [pair for pair in self.rows(Status.UNEXPECTED) if pair.renamed and not is_counter(pair.renamed)]
+        left = [pair for pair in self.rows(Status.UNEXPECTED) if pair.renamed and not pair.is_counter]
         if not left:
             return ()
         filled = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)

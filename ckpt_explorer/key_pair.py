@@ -62,8 +62,12 @@ class KeyPair(NamedTuple):
 
     @property
     def is_counter(self) -> bool:
-        """Whether this is BatchNorm's count of batches, which takes no part in the output."""
-        return is_counter(self.name)
+        """Whether this is a count of batches, which takes no part in the output.
+
+        Every framework has a word of its own for it, so one integer that has no place in the network is a count too.
+        """
+        lone = self.model is None and self.checkpoint_shape in _ONE_VALUE and self.dtype in _WHOLE_NUMBERS
+        return lone or is_counter(self.name)
 
     def as_json(self) -> dict[str, Any]:
         """The row as the command line gives it."""
@@ -80,6 +84,10 @@ class KeyPair(NamedTuple):
         if self.note:
             row["note"] = self.note
         return row
+
+
+_ONE_VALUE = ((), (1,))
+_WHOLE_NUMBERS = frozenset(("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"))
 
 
 def is_counter(key: str) -> bool:

@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
     def tensor(self, state_dict: StateDict) -> torch.Tensor:
         """The tensor; its sources are read now and not before."""
         tensors = [state_dict.dense(key) for key in self.sources]
-        made = tensors[0] if self.combination is None else self.combination.compute(tensors[0], tensors[1])
+        made = tensors[0] if self.combination is None else self.combination.compute(*tensors)
         for step in self.steps:
             made = operation(step).compute(made)
         return made if self.is_plain else made.contiguous()
@@ -58,7 +58,7 @@ def recipe_for(rows: Sequence[RenamedKey], rules: RuleSet, shapes: Mapping[str, 
         parts = [row.operand for row in rows]
         if made.less and parts == [(position, 0)]:
             made = None
-        elif parts != [(position, 0), (position, 1)]:
+        elif parts != [(position, part) for part in range(len(made.parts))]:
             return None
         else:
             shape = made.shape([shapes[key] for key in sources])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ckpt_explorer.key_pair import KeyPair, Status, is_counter
+from ckpt_explorer.key_pair import KeyPair, Status
 
 MOST_LOOSE = 4
 """Convs at the side of the trunk that may belong to its stem; where there are more, they are a decoder of their own."""
@@ -33,11 +33,13 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
     separator = _separators(placed)
     parts = _parts(placed, set(head), separator)
     known: dict[str, bool] = {}
+    heads = _heads(left, pairs, parts, separator)
     found = {
         pair.checkpoint: None
         for pair in left
         if pair.checkpoint
-        and not is_counter(pair.checkpoint)
+        and not pair.is_counter
+        and pair.checkpoint not in heads
         and not _NO_WEIGHT.search(pair.checkpoint)
         and _lies_inside(pair.checkpoint, parts, separator, known)
     }
@@ -102,6 +104,38 @@ def _lies_inside(key: str, parts: Mapping[str, set[str]], separator: str, known:
             break
     known.update(dict.fromkeys(passed, inside))
     return inside
+
+
+def _heads(
+    left: Sequence[KeyPair], pairs: Sequence[KeyPair], parts: Mapping[str, set[str]], separator: str
+) -> frozenset[str]:
+    """Keys of linear layers that take the trunk's features beside its last stage, as where a detector keeps that stage.
+
+    They are heads where nothing else lies there that has no place, where the stage has a name of its own, and where no
+    layer gives as many channels as it takes: what does may stand between two blocks.
+    """
+    filled = [pair for pair in pairs if pair.model and pair.checkpoint]
+    features = max((pair.checkpoint_shape[0] for pair in filled if pair.checkpoint_shape), default=0)
+    linear = [pair for pair in left if pair.checkpoint_shape and len(pair.checkpoint_shape) == 2]
+    if not any(pair.checkpoint_shape[1] == features for pair in linear if pair.checkpoint_shape):
+        return frozenset()
+    homes: dict[str, list[KeyPair]] = {}
+    for pair in left:
+        fronts = _fronts(pair.checkpoint or "", separator)
+        homes.setdefault(next((front for front in fronts if front in parts), ""), []).append(pair)
+    found: list[str] = []
+    for home, members in homes.items():
+        shapes = [pair.checkpoint_shape or () for pair in members]
+        outs = {shape[0] for shape in shapes if len(shape) == 2}
+        linears = all(shape[1:] == (features,) or (len(shape) == 1 and shape[0] in outs) for shape in shapes)
+        if not home or len(parts[home]) != 1 or not linears or features in outs:
+            continue
+        below = [pair for pair in filled if pair.checkpoint and pair.checkpoint.startswith(home)]
+        names = {(pair.checkpoint or "")[len(home) :].partition(".")[0] for pair in below}
+        wide = any(pair.checkpoint_shape and pair.checkpoint_shape[0] == features for pair in below)
+        if len(names) == 1 and wide and not home.rstrip(separator).endswith(tuple("0123456789")):
+            found += [pair.checkpoint for pair in members if pair.checkpoint]
+    return frozenset(found)
 
 
 def _loose(

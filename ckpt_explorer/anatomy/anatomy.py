@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from ckpt_explorer.anatomy.blocks import blocks_of
+from ckpt_explorer.anatomy.blocks import blocks_of, with_shortcuts
 from ckpt_explorer.anatomy.ends import Stem, head_of, stem_of
 from ckpt_explorer.anatomy.gaps import blocks_with_gaps
 from ckpt_explorer.anatomy.layers import Layer, Layers, Shape, layers_of
@@ -94,6 +94,11 @@ def is_copy(prefix: str) -> bool:
     return _COPY.search(prefix) is not None
 
 
+def averaged(prefix: str) -> bool:
+    """Whether a prefix reads like a copy that is not trained itself: of an online network and its target, the target."""
+    return any(found[2].lower() != "online" for found in _COPY.finditer(prefix))
+
+
 def anatomies_of(shapes: Mapping[str, Shape]) -> list[Anatomy]:
     """The residual networks in a state dict of these shapes, by convention the one to load first.
 
@@ -105,6 +110,7 @@ def anatomies_of(shapes: Mapping[str, Shape]) -> list[Anatomy]:
     if not blocks:
         return []
     settle(blocks)
+    left = with_shortcuts(blocks, left)
     with_gaps, left = blocks_with_gaps(left, blocks)
     blocks += with_gaps
     networks = [network for network in networks_of(blocks) if network.dims]
@@ -124,7 +130,7 @@ def _standing(found: Anatomy) -> tuple[object, ...]:
     front = "".join(found.network.root)
     return (
         -len(found.network.blocks),
-        is_copy(front),
+        is_copy(front) + averaged(front),
         found.stem is None,
         found.head is None,
         len(found.network.root),

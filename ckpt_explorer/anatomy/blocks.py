@@ -217,3 +217,22 @@ def _follows(way: Convs, arriving: int) -> bool:
     """Whether a block can take `arriving` channels (0: it is the first), and changes width in its first conv only."""
     basic = "conv3" not in way
     return (not arriving or arriving % way["conv1"].inputs == 0) and (not basic or way["conv1"].out == way["conv2"].out)
+
+
+def with_shortcuts(blocks: Sequence[Block], left: list[Layer]) -> list[Layer]:
+    """Give counted blocks that change the width the convs that do so beside them; returns the convs that are still left.
+
+    Convs of shortcuts may stand in a list of their own: each must be the only one of its shape.
+    """
+    wanting = [
+        block for block in blocks if not block.nested and "shortcut" not in block.convs and block.inputs != block.out
+    ]
+    for block in wanting:
+        rivals = [other for other in wanting if (other.inputs, other.out) == (block.inputs, block.out)]
+        fitting = [conv for conv in left if (conv.inputs, conv.out, conv.kernel) == (block.inputs, block.out, 1)]
+        if len(fitting) == len(rivals) == 1:
+            block.convs = {**block.convs, "shortcut": fitting[0]}
+            block.members = (*block.members, fitting[0])
+            block.readings = [block.convs]
+            left = [conv for conv in left if conv is not fitting[0]]
+    return left

@@ -30,7 +30,20 @@ HEAD_WORDS = [
     "top",
 ]
 NO_HEAD_WORDS = frozenset(
-    ["projection", "projector", "proj", "predictor", "embed", "embedding", "embeddings", "bbox", "box", "mask", "rpn"]
+    [
+        "projection",
+        "projector",
+        "proj",
+        "predictor",
+        "embed",
+        "embedding",
+        "embeddings",
+        "embedder",
+        "bbox",
+        "box",
+        "mask",
+        "rpn",
+    ]
 )
 
 

@@ -16,6 +16,7 @@ def blocks_with_gaps(left: Sequence[Layer], blocks: Sequence[Block]) -> tuple[li
     """Blocks that can be told from the whole ones beside them, and the convs that are in none."""
     nested = [block for block in blocks if block.nested]
     slots = {block.place(conv): slot for block in nested for slot, conv in block.convs.items()}
+    kernels = {(slot, conv.kernel) for block in nested for slot, conv in block.convs.items()}
     shapes = {_shape(block.root) for block in nested}
     depths = sorted({len(shape) for shape in shapes}, reverse=True)
     known = {block.root for block in nested}
@@ -24,7 +25,9 @@ def blocks_with_gaps(left: Sequence[Layer], blocks: Sequence[Block]) -> tuple[li
     for conv in left:
         for depth in depths:
             root, slot = conv.path[:depth], slots.get("".join(conv.path[depth:]))
-            if slot is not None and root not in known and _shape(root) in shapes:
+            if slot is None or (slot, conv.kernel) not in kernels:  # a stem in the names of a block is none
+                continue
+            if root not in known and _shape(root) in shapes:
                 groups.setdefault(root, {})[slot] = conv
                 break
         else:

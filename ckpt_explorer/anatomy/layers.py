@@ -12,6 +12,8 @@ from ckpt_explorer.anatomy.tokens import Tokens, bare, natural, tokens
 
 Shape = tuple[int, ...]
 Kind = Literal["conv", "norm", "linear", "other"]
+Axes = Literal["OIHW", "HWIO", "OHWI"]
+"""The order in which a kernel keeps outputs, inputs, height and width: PyTorch's, TensorFlow's, and that of channels last."""
 
 LARGEST_KERNEL = 15
 
@@ -42,7 +44,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Layers:
-    """All layers of a state dict in the order of their names; `turned` where convs are stored as HWIO, as in TensorFlow.
+    """All layers of a state dict in the order of their names, and the `axes` of its kernels in the order they are stored.
 
     `unknown` are keys that end in no word for a tensor of a layer.
     """
@@ -52,7 +54,7 @@ class Layers:
     linears: tuple[Layer, ...]
     others: tuple[Layer, ...]
     unknown: tuple[str, ...]
-    turned: bool
+    axes: Axes
 
 
 def layers_of(shapes: Mapping[str, Shape]) -> Layers:
@@ -65,8 +67,8 @@ def layers_of(shapes: Mapping[str, Shape]) -> Layers:
             unknown.append(key)
         else:
             named[found[0]][found[1]] = key
-    turned = _are_turned(shapes, named)
-    layers = [_layer(name, keys, shapes, turned) for name, keys in named.items() if keys]
+    axes = _axes(shapes, named)
+    layers = [_layer(name, keys, shapes, axes) for name, keys in named.items() if keys]
     layers = list(_joined(layers))
     layers.sort(key=lambda layer: natural(layer.path))
     by_kind: dict[Kind, list[Layer]] = {"conv": [], "norm": [], "linear": [], "other": []}
@@ -78,7 +80,7 @@ def layers_of(shapes: Mapping[str, Shape]) -> Layers:
         tuple(by_kind["linear"]),
         tuple(by_kind["other"]),
         tuple(sorted(unknown)),
-        turned,
+        axes,
     )
 
 
@@ -92,21 +94,27 @@ def _kernel(keys: Mapping[Leaf, str], shapes: Mapping[str, Shape]) -> Shape | No
     return None
 
 
-def _are_turned(shapes: Mapping[str, Shape], named: Mapping[str, Mapping[Leaf, str]]) -> bool:
-    """Whether most kernels have their spatial axes in front."""
-    plain = turned = 0
+def _axes(shapes: Mapping[str, Shape], named: Mapping[str, Mapping[Leaf, str]]) -> Axes:
+    """Where most kernels have their two spatial axes: behind, in front, or in between."""
+    seen: dict[Axes, int] = {"OIHW": 0, "HWIO": 0, "OHWI": 0}
     for keys in named.values():
         shape = _kernel(keys, shapes) if keys else None
         if shape is None or len(shape) != 4:
             continue
-        plain += shape[2] == shape[3] <= LARGEST_KERNEL
-        turned += shape[0] == shape[1] <= LARGEST_KERNEL and not shape[2] == shape[3] <= LARGEST_KERNEL
-    return turned > plain
+        places: tuple[tuple[Axes, int], ...] = (("OIHW", 2), ("HWIO", 0), ("OHWI", 1))
+        for axes, at in places:
+            if shape[at] == shape[at + 1] <= LARGEST_KERNEL:
+                seen[axes] += 1
+                break
+    return max(seen, key=seen.__getitem__)
 
 
-def _layer(name: str, keys: dict[Leaf, str], shapes: Mapping[str, Shape], turned: bool) -> Layer:
+def _layer(name: str, keys: dict[Leaf, str], shapes: Mapping[str, Shape], axes: Axes) -> Layer:
+    turned = axes == "HWIO"
     path = tokens(name)
     shape = _kernel(keys, shapes)
+    if shape is not None and len(shape) == 4 and axes == "OHWI":
+        return Layer(name, path, "conv", keys, shape[0], shape[3], max(shape[1:3]), 2)
     if shape is not None and len(shape) >= 3:
         dims = len(shape) - 2
         sides = shape[:dims] if turned and dims == 2 else shape[2:]

@@ -13,7 +13,7 @@ Role = Literal["weight", "bias", "mean", "var", "count"]
 
 
 class Leaf(NamedTuple):
-    """What a tensor is in its layer: `role`, and which operand of an arithmetic it is where it is made of two."""
+    """What a tensor is in its layer: `role`, and which operand of an arithmetic it is where it is made of several."""
 
     role: Role
     operand: str = ""
@@ -22,8 +22,8 @@ class Leaf(NamedTuple):
 _WORDS: dict[Role, str] = {
     "weight": "weight weights kernel w filter filters gamma scale s",
     "bias": "bias biases b beta offset shift",
-    "mean": "running_mean moving_mean mean rm mean_ema.average running.mean mu",
-    "var": "running_var moving_var moving_variance running_variance var variance riv rv var_ema.average sigma2",
+    "mean": "running_mean moving_mean mean rm mean_ema.average mean.ema running.mean mu",
+    "var": "running_var moving_var moving_variance running_variance var variance riv rv var_ema.average variance.ema sigma2",
     "count": "num_batches_tracked num_batches",
 }
 _OPERANDS: dict[str, Leaf] = {
@@ -33,6 +33,10 @@ _OPERANDS: dict[str, Leaf] = {
     "bias_mask": Leaf("bias", "mask"),
     "weight_g": Leaf("weight", "g"),
     "weight_v": Leaf("weight", "v"),
+    "weight_u": Leaf("weight", "u"),
+    "parametrizations.weight.original": Leaf("weight", "orig"),
+    "parametrizations.weight.0._u": Leaf("weight", "u"),
+    "parametrizations.weight.0._v": Leaf("weight", "v"),
     "parametrizations.weight.original0": Leaf("weight", "g"),
     "parametrizations.weight.original1": Leaf("weight", "v"),
 }

@@ -97,8 +97,15 @@ def _ordered(way: Convs, equals: list[Convs]) -> bool:
 
 
 def _lower_roots(blocks: Sequence[Block]) -> None:
-    """Move the root of a block that is alone in its stage below the stage's own index, as in stages of several."""
+    """Move the root of a block that is alone in its stage below the stage's own index, as in stages of several.
+
+    Where siblings with numbers give as many channels, the number is that of the block: what is below it is its own.
+    """
     nested = [block for block in blocks if block.nested]
+    siblings = Counter((block.root[:-1], block.out) for block in nested)
+    nested = [
+        block for block in nested if siblings[(block.root[:-1], block.out)] == 1 or number(block.root[-1]) is None
+    ]
     fronts = {}
     for block in nested:
         path = block.members[0].path

@@ -39,9 +39,9 @@ def bare(token: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def number(token: str) -> int | None:
-    """The number that a token is: digits without a leading zero, or None."""
+    """The number that a token is, with leading zeros or without, or None."""
     text = token.lstrip(_SEPARATORS)
-    if not text.isdigit() or not text.isascii() or len(text) > MAX_DIGITS or (text[0] == "0" and len(text) > 1):
+    if not text.isdigit() or not text.isascii() or len(text) > MAX_DIGITS:
         return None
     return int(text)
 

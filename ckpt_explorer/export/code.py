@@ -114,8 +114,8 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
     """
     rules = [rule for rule in alignment.rules if rule.enabled]
     combined = [combination(rule.find) for rule in rules if rule.kind == "combine"]
-    ways = {(ends.scaled, ends.less) for ends in combined}
-    scaled = ways == {(True, False)}
+    ways = {(ends.scaled, ends.less, bool(ends.third)) for ends in combined}
+    scaled = ways == {(True, False, False)}
     kept, below = _left_out(alignment)
     changing = [line for rule in rules for line in _changes(rule)]
     join = "parts[0]"
@@ -123,6 +123,8 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
         sign = "-" if combined[0].less else "*"
         made = "weight_norm(parts[0], parts[1])" if scaled else f"parts[0] {sign} parts[1].to(parts[0].dtype)"
         join = f"{made} if len(parts) == 2 else parts[0]"
+        if combined[0].third:
+            join = "parts[0] / (parts[1] @ (parts[0].flatten(1) @ parts[2])) if len(parts) == 3 else parts[0]"
     if len(ways) > 1:
         raise RuleError("A script combines tensors in one way only: these rules do it in two.")
     lists = f"LEFT_OUT = {_as_tuple(kept)}\nLEFT_OUT_BELOW = {_as_tuple(below)}\n"
@@ -237,7 +239,7 @@ def _names(rule: Rule) -> Iterator[str]:
         yield "    return None"
     elif rule.kind == "combine":
         ends = combination(rule.find)
-        for part, end in enumerate((ends.first, ends.second)):
+        for part, end in enumerate(ends.parts):
             yield f"if key == {end!r} or key.endswith({'.' + end!r}):"
             yield f"    key, part = key[: -{len(end)}] + {rule.to!r}, {part}"
 

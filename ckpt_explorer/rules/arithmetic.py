@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from ckpt_explorer.errors import RuleError
@@ -31,6 +32,12 @@ OPERATIONS: dict[str, Operation] = {
         lambda t: t.permute(3, 2, 0, 1),
         "t.permute(3, 2, 0, 1)",
         "a conv's kernel as TensorFlow keeps it, spatial axes first",
+    ),
+    "OHWI to OIHW": Operation(
+        lambda s: (s[0], s[3], s[1], s[2]) if _four(s) else None,
+        lambda t: t.permute(0, 3, 1, 2),
+        "t.permute(0, 3, 1, 2)",
+        "a conv's kernel with its channels last, as MLX keeps it",
     ),
     "transpose": Operation(
         lambda s: (s[1], s[0]) if len(s) == 2 else None,
@@ -104,29 +111,44 @@ def operation(name: str) -> Operation:
     return found
 
 
-_COMBINATION = re.compile(r"([^\s*/|]+) (?:\* ([^\s*/|]+)( / \|\2\|)?|- ([^\s*/|]+))$")
+_COMBINATION = re.compile(
+    r"([^\s*/|]+) (?:\* ([^\s*/|]+)( / \|\2\|)?|- ([^\s*/|]+)|/ \(([^\s*/|()]+) \1 ([^\s*/|()]+)\))$"
+)
 
 
 @dataclass(frozen=True)
 class Combination:
-    """Two tensors that make one: `a * b`, `g * v / |v|` where every output's weights are scaled to length g, or `a - b`.
+    """Tensors that make one: `a * b`, `g * v / |v|` where every output's weights are scaled to length g, `a - b`, or `w / (u w v)`.
 
-    A difference may lack its second: nothing is taken off then. A product needs both.
+    A difference may lack its second: nothing is taken off then. A product needs both. The last is spectral norm's: `w`
+    as a matrix with a row an output, over its largest singular value, which the vectors `u` and `v` find.
+    Source: `torch.nn.utils.spectral_norm.SpectralNorm.compute_weight`, without a power iteration, as in `eval()`.
     """
 
     first: str
     second: str
     scaled: bool
     less: bool = False
+    third: str = ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The ends of the keys, in order."""
+        return (self.first, self.second, self.third) if self.third else (self.first, self.second)
 
     def __str__(self) -> str:
+        if self.third:
+            return f"{self.first} / ({self.second} {self.first} {self.third})"
         if self.less:
             return f"{self.first} - {self.second}"
         return f"{self.first} * {self.second}{f' / |{self.second}|' if self.scaled else ''}"
 
     def shape(self, shapes: Sequence[Shape]) -> Shape | None:
         """The shape of the result; None where the two don't fit each other."""
-        one, other = shapes
+        one, other = shapes[:2]
+        if self.third:
+            wide = prod(one[1:])
+            return one if one and other == one[:1] and shapes[2] == (wide,) else None
         if not self.scaled:
             return one if one == other else None
         length = 1
@@ -134,8 +156,11 @@ class Combination:
             length *= side
         return other if other and length == other[0] else None
 
-    def compute(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    def compute(self, one: torch.Tensor, other: torch.Tensor, third: torch.Tensor | None = None) -> torch.Tensor:
         """The result."""
+        if third is not None:
+            divided: torch.Tensor = one / (other @ (one.flatten(1) @ third))
+            return divided
         if self.less:
             return one - other.to(one.dtype)
         if not self.scaled:
@@ -146,18 +171,18 @@ class Combination:
 
 
 def combination(text: str) -> Combination:
-    """Read `weight_orig * weight_mask`, `weight_g * weight_v / |weight_v|` or `running_mean - conv_bias`.
+    """Read `weight_orig * weight_mask`, `weight_g * weight_v / |weight_v|`, `running_mean - conv_bias` or `weight_orig / (weight_u weight_orig weight_v)`.
 
     Raises:
         RuleError: it is none of these.
     """
     found = _COMBINATION.match(text)
-    second = found and (found[2] or found[4])
-    if not found or not second or found[1] == second:
+    second = found and (found[2] or found[4] or found[5])
+    if not found or not second or found[1] in (second, found[6]) or second == found[6]:
         raise RuleError(
-            f"{visible(text, 80)!r} combines nothing: write the ends of two keys, as in 'weight_orig * weight_mask', 'weight_g * weight_v / |weight_v|' or 'running_mean - conv_bias'."
+            f"{visible(text, 80)!r} combines nothing: write the ends of two keys, as in 'weight_orig * weight_mask', 'weight_g * weight_v / |weight_v|' or 'running_mean - conv_bias', or of three, as in 'weight_orig / (weight_u weight_orig weight_v)'."
         )
-    return Combination(found[1], second, found[3] is not None, found[4] is not None)
+    return Combination(found[1], second, found[3] is not None, found[4] is not None, found[6] or "")
 
 
 def filling(text: str, eps: float = 1e-5) -> float:

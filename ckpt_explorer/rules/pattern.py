@@ -3,8 +3,8 @@
 `res{n}.{i}.` matches `res` and a number as one segment, then a segment that is a number. `{n:3-6}` catches a number
 from 3 to 6, and `{i:a-d}` one letter, which counts from a = 0. `{gamma|kernel}` is one of these texts. A pattern
 matches anywhere in a key at the borders of segments; `^` holds it to the start and `$` to the end. `*` stands for one
-whole segment. A pattern that ends in a dot, an underscore or a slash needs something behind it, and one that begins
-with an underscore or a slash may stand inside a segment. What a match becomes is in `replacement`.
+whole segment. A pattern that ends in a dot, an underscore, a slash, a dash or a colon needs something behind it, and one
+that begins with one of these, a dot excepted, may stand inside a segment. What a match becomes is in `replacement`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import regex
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.text import visible
 
+JOINTS = ("_", "/", "-", ":")
+"""Marks that join words inside of a segment."""
 MAX_PATTERN = 500
 MAX_KEY = 4096
 MAX_RANGE = 1000
@@ -102,8 +104,8 @@ def compiled(text: str) -> Pattern:
     if set("{}") & set(HOLE.sub("", body)):
         raise RuleError(f"The pattern {visible(text, 80)!r} has a brace without its partner.")
     parts.append(_literal(pieces[-1]))
-    front = "^" if at_start else "" if body.startswith(("_", "/")) else r"(?<![^./])"
-    back = "$" if at_end else "" if body.endswith((".", "_", "/")) else r"(?=[./]|$)"
+    front = "^" if at_start else "" if body.startswith(JOINTS) else r"(?<![^./])"
+    back = "$" if at_end else "" if body.endswith((".", *JOINTS)) else r"(?=[./]|$)"
     holds = max((part for piece in pieces for part in piece.split("*")), key=len)
     quick = len(set(holes)) == len(holes) and _tries_nothing_twice(body, front)
     engine = (re.compile if quick else regex.compile)(front + "".join(parts) + back)

@@ -144,7 +144,7 @@ def _combine(rule: Rule) -> Rewrite:
         raise RuleError(f"A rule of kind 'combine' needs a name for the result: {KINDS['combine'].example}.")
 
     def rewrite(key: str, _seconds: float) -> str | None:
-        for end in (ends.first, ends.second):
+        for end in ends.parts:
             if key == end or key.endswith("." + end):
                 return key[: len(key) - len(end)] + rule.to
         return None
@@ -185,7 +185,7 @@ KINDS: dict[Kind, RuleKind] = {
     ),
     "combine": RuleKind(
         _combine,
-        "one tensor of two whose keys end so: a * b is their product, a * b / |b| the second at the lengths of the first, a - b the first less the second where there is one",
+        "one tensor of two whose keys end so: a * b is their product, a * b / |b| the second at the lengths of the first, a - b the first less the second where there is one; w / (u w v) is spectral norm's, of three",
         "combine 'weight_orig * weight_mask' -> weight",
         has_target=True,
     ),

@@ -137,7 +137,7 @@ class RuleSet(Sequence[Rule]):
             except TimeoutError:
                 raise RuleError("The rule takes too long: make its pattern simpler.", position) from None
             if rule.kind == "combine" and shown[position].count:
-                columns.note_operands(position, combination(rule.find).first)
+                columns.note_operands(position, combination(rule.find).parts)
         return columns, tuple(shown)
 
     def trace(self, key: str) -> list[tuple[int, str, str | None]]:
@@ -234,10 +234,10 @@ class _Columns:
             raise RuleError(f"Key {visible(key, 80)!r} would become longer than {MAX_KEY:,} characters.")
         return renamed
 
-    def note_operands(self, position: int, first: str) -> None:
-        """Say of each key that the last rule touched which half of a combined tensor it is."""
+    def note_operands(self, position: int, parts: Sequence[str]) -> None:
+        """Say of each key that the last rule touched which part of a combined tensor it is."""
         for at, name in self.before:
-            self.operands[at] = (position, 0 if name.endswith(first) else 1)
+            self.operands[at] = (position, next(part for part, end in enumerate(parts) if name.endswith(end)))
 
     def rows(self) -> tuple[RenamedKey, ...]:
         """A row a key."""

@@ -16,6 +16,7 @@ FOLDED_WORDS = frozenset(("s",))
 
 WHY = {
     "HWIO to OIHW": "kernels are stored with their spatial axes first, as in TensorFlow",
+    "OHWI to OIHW": "kernels are stored with their channels last, as in MLX",
     "transpose": "the last layer is stored with its inputs first",
     "1x1 conv to linear": "the last layer is a 1x1 conv in the file and linear in the network",
     "linear to 1x1 conv": "the last layer is linear in the file and a 1x1 conv in the network",
@@ -24,10 +25,18 @@ WHY = {
 }
 """Why each operation is there, for the operations that are proposed by themselves; the others are for a person to choose."""
 
-COMBINED = {("orig", "mask"): "{0} * {1}", ("g", "v"): "{0} * {1} / |{1}|"}
-WHY_COMBINED = {
+KERNELS_TURNED = ("HWIO to OIHW", "OHWI to OIHW")
+"""Those that every kernel of a file needs, or none."""
+
+COMBINED: dict[tuple[str, ...], str] = {
+    ("orig", "mask"): "{0} * {1}",
+    ("g", "v"): "{0} * {1} / |{1}|",
+    ("orig", "u", "v"): "{0} / ({1} {0} {2})",
+}
+WHY_COMBINED: dict[tuple[str, ...], str] = {
     ("orig", "mask"): "pruning keeps a tensor and its mask apart",
     ("g", "v"): "weight norm keeps length and direction apart",
+    ("orig", "u", "v"): "spectral norm divides a weight by its largest singular value, which the two vectors find",
 }
 
 
@@ -42,7 +51,7 @@ def arithmetic_rules(pairing: Pairing, shapes: Mapping[str, Shape], architecture
         if name:
             needed.setdefault(name, []).append(key)
     for name, keys in needed.items():
-        if name == "HWIO to OIHW":
+        if name in KERNELS_TURNED:
             yield Rule("transform", "weight$", name, why=WHY[name])
         else:
             for key in keys[:4]:
@@ -50,11 +59,11 @@ def arithmetic_rules(pairing: Pairing, shapes: Mapping[str, Shape], architecture
     yield from _folded(pairing)
 
 
-def operation_between(shape: Shape, wanted: Shape, turned: bool) -> str | None:
+def operation_between(shape: Shape, wanted: Shape, turned: str) -> str | None:
     """The operation that is proposed for a tensor of this shape where that one is wanted; None where none is needed."""
     if turned and len(shape) == 4:
-        return "HWIO to OIHW"
-    if turned and len(shape) == 2:
+        return turned
+    if turned == "HWIO to OIHW" and len(shape) == 2:
         return "transpose"
     if shape == wanted:
         return None
@@ -68,7 +77,7 @@ def operation_between(shape: Shape, wanted: Shape, turned: bool) -> str | None:
 
 
 def combining(pairing: Pairing) -> Iterator[Rule]:
-    """One rule for every two leaves that make one tensor in this file."""
+    """One rule for every two or three leaves that make one tensor in this file."""
     halves: dict[tuple[str, str], dict[str, Pair]] = {}
     for pair in pairing.pairs:
         if pair.operand:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from ckpt_explorer.anatomy import Anatomy
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule
@@ -31,8 +32,11 @@ FEW_RULES = 5
 """A list that is as short as this is not compared with lists of another kind."""
 
 
-def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
-    """The shortest of the lists tried that produces all pairs; where none does, the one that produces the most."""
+def induce(pairing: Pairing, keys: Iterable[str], copies: Sequence[Anatomy] = ()) -> Induced:
+    """The shortest of the lists tried that produces all pairs; where none does, the one that produces the most.
+
+    `copies` are the other networks that were taken apart: what is theirs may be dropped where it would take a name.
+    """
     pairs, ends = pairing.pairs, tuple(combining(pairing))
     wanted = {pair.file.key: pair.model.key for pair in pairs}
     forms = forms_of(pairs)
@@ -41,7 +45,12 @@ def induce(pairing: Pairing, keys: Iterable[str]) -> Induced:
     def length(rules: Sequence[Rule]) -> int:
         return _length(rules, front)
 
-    search = Search(wanted, list(keys), pairing.anatomy.belongs_to_another)
+    theirs = {key for copy in copies for row in copy.placed.values() for key in row.layer.keys.values()} - set(wanted)
+
+    def foreign(key: str) -> bool:
+        return key in theirs or pairing.anatomy.belongs_to_another(key)
+
+    search = Search(wanted, list(keys), foreign)
     kinds = KINDS if any(form.root for form in forms) else KINDS[1:]
     every: dict[tuple[Rule, ...], None] = {}
     for merge in (True, False):

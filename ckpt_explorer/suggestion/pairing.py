@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckpt_explorer.anatomy import Anatomy, Placed, anatomy_of
 from ckpt_explorer.anatomy.layers import Shape
-from ckpt_explorer.anatomy.leaves import Leaf, Role
+from ckpt_explorer.anatomy.leaves import Leaf, Role, split
 from ckpt_explorer.architectures.architecture import Architecture
 
 _ROLES: tuple[Role, ...] = ("weight", "bias", "mean", "var", "count")
@@ -40,11 +40,11 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Pairing:
-    """All pairs between a network found in a file and the network wanted; `turned` where kernels are HWIO."""
+    """All pairs between a network found in a file and the network wanted; `turned` is the operation that kernels need, or empty."""
 
     pairs: tuple[Pair, ...]
     anatomy: Anatomy
-    turned: bool
+    turned: str
 
 
 def model_anatomy(architecture: Architecture) -> Anatomy | None:
@@ -72,7 +72,8 @@ def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:
                 pairs.append(
                     Pair(_side(key, ours), _side(model_key, wanted), kind, leaf.role, leaf.operand, ours.by_order)
                 )
-    return Pairing(tuple(pairs), file, file.layers.turned and not model.layers.turned)
+    ours, theirs = file.layers.axes, model.layers.axes
+    return Pairing(tuple(pairs), file, f"{ours} to {theirs}" if ours != theirs == "OIHW" else "")
 
 
 def exchanged(pairing: Pairing, moves: Mapping[str, str]) -> Pairing:
@@ -111,9 +112,9 @@ def _side(key: str, placed: Placed) -> Side:
 
 
 def _common(key: str, name: str) -> str:
-    """The name of a layer whose tensor lies under another name, as its own key has it: all but the last segment."""
-    front = key.rpartition(".")[0]
-    return front if front else key[: len(name)]
+    """The name of a layer whose tensor lies under another name, as its own key has it: all but its last words."""
+    found = split(key)
+    return found[0] if found else key[: len(name)]
 
 
 def filled_by(pairing: Pairing) -> Mapping[str, list[Pair]]:

@@ -16,7 +16,7 @@ from ckpt_explorer.errors import RuleError
 from ckpt_explorer.key_pair import Status, is_counter
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.rules.arithmetic import OPERATIONS, Shape
-from ckpt_explorer.rules.pattern import MAX_PATTERN
+from ckpt_explorer.rules.pattern import MAX_PATTERN, compiled
 from ckpt_explorer.suggestion.arithmetic import arithmetic_rules
 from ckpt_explorer.suggestion.by_name import suggest_by_name
 from ckpt_explorer.suggestion.copies import Alternative, Suggestion, copies_beside, other_state_dicts, prefix_apart
@@ -29,8 +29,17 @@ __all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
 MOST_BY_NAME = 20_000
 """Keys that are also compared by name where structure found something that is not all of the network."""
 
-LEFTOVERS = ("total_ops", "total_params")
-"""Keys that a tool left in the model when it was saved: thop's counts of operations."""
+_OBSERVED = "what quantisation-aware training observed: the weights themselves are not rounded"
+_AVERAGED = "the running averages of statistics before their correction, which is kept beside them"
+LEFTOVERS = {
+    "total_ops$": "counts that a profiler left in the model",
+    "total_params$": "counts that a profiler left in the model",
+    "weight_fake_quant.": _OBSERVED,
+    "activation_post_process.": _OBSERVED,
+    "{mean|var}_ema.hidden$": _AVERAGED,
+    "{mean|var}_ema/hidden$": _AVERAGED,
+}
+"""Patterns of keys that a tool or a framework saves beside the weights, and why they are left out."""
 
 
 def suggest_rules(state_dict: StateDict, architecture: Architecture, prefix: str | None = None) -> RuleSet:
@@ -87,7 +96,7 @@ def _by_structure(
     if not pairing.pairs:
         return None, False
     alternatives = tuple(copies_beside(chosen, networks, state_dict.path))
-    induced = induce(pairing, state_dict)
+    induced = induce(pairing, state_dict, [other for other in networks if other is not chosen])
     if induced.produced <= 0:
         return None, False
     shapes = {pair.file.key: state_dict[pair.file.key].shape for pair in pairing.pairs}
@@ -102,13 +111,13 @@ def _by_structure(
 
 def _fill(pairing: Pairing, shapes: Mapping[str, Shape], architecture: Architecture, trunk: Sequence[str]) -> bool:
     """Whether each tensor of the trunk has a partner of its own that fits as it is, or with its axes turned."""
-    turn = OPERATIONS["HWIO to OIHW"].shape
+    turn = OPERATIONS[pairing.turned].shape if pairing.turned else None
     fitting = {
         pair.model.key
         for pair in pairing.pairs
         if not pair.operand
         and architecture.tree[pair.model.key].shape
-        in (shapes[pair.file.key], turn(shapes[pair.file.key]) if pairing.turned else None)
+        in (shapes[pair.file.key], turn(shapes[pair.file.key]) if turn else None)
     }
     return fitting.issuperset(trunk)
 
@@ -147,10 +156,12 @@ def _without_copies(
 
 
 def _with_leftovers(rules: RuleSet, state_dict: StateDict, architecture: Architecture) -> RuleSet:
-    last = {name.rsplit(".", 1)[-1] for name in state_dict}
-    for leaf in LEFTOVERS:
-        if leaf in last and leaf not in architecture.tree:
-            rules = rules.added(Rule("drop", f"{leaf}$", why="counts that a profiler left in the model"))
+    text = "\n".join(state_dict) + "\n"
+    for find, why in LEFTOVERS.items():
+        pattern = compiled(find)
+        if pattern.holds in text and not any(pattern.found_in(key, 1.0) for key in architecture.tree):
+            found = any(pattern.holds in key and pattern.found_in(key, 1.0) for key in state_dict)
+            rules = rules.added(Rule("drop", find, why=why)) if found else rules
     return rules
 
 

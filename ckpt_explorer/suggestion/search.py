@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ckpt_explorer.anatomy.leaves import split
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.suggestion.templates import generalise
@@ -42,6 +43,9 @@ class Search:
         self.foreign = foreign
         self.probes = dict(list(wanted.items())[:: max(len(wanted) // PROBES, 1)])
         self.known: dict[Rules, Induced] = {}
+        self.layers: dict[str, set[str]] = {}
+        for key, name in wanted.items():
+            self.layers.setdefault(name.rpartition(".")[0] + ".", set()).add(_layer(key))
 
     def first_whole(self, lists: Sequence[Rules], most: int | None) -> Induced | None:
         """The first of these lists that produces every pair; None where it has more than `most` rules, or none does."""
@@ -112,7 +116,7 @@ class Search:
             for key, name in zip(self.keys, names, strict=True):
                 if name is None or key in self.wanted:
                     continue
-                if name in places or name in seen:
+                if name in places or name in seen or (self._pressed_in(key, name) and self.foreign(key)):
                     wrong.append(key)
                 seen.add(name)
             if not wrong:
@@ -126,7 +130,27 @@ class Search:
         produced = sum(
             name == self.wanted[key] for key, name in zip(self.keys, names, strict=True) if key in self.wanted
         )
-        return Induced(rules, produced)
+        pressed = any(
+            name is not None and name != key and key not in self.wanted and self._pressed_in(key, name)
+            for key, name in zip(self.keys, names, strict=True)
+        )
+        return Induced(rules, produced - pressed)
+
+    def _pressed_in(self, key: str, name: str) -> bool:
+        """Whether the rules put a key into a layer of the network in which it does not lie in the file."""
+        at = name.rfind(".")
+        while at > 0:
+            mine = self.layers.get(name[: at + 1])
+            if mine is not None:
+                return not any(key.startswith(front) for front in mine)
+            at = name.rfind(".", 0, at)
+        return False
+
+
+def _layer(key: str) -> str:
+    """The name of the layer that a key of the file belongs to."""
+    found = split(key)
+    return found[0] if found else key.rpartition(".")[0]
 
 
 def drops_for(keys: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Rule]:

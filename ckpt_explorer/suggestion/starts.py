@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ckpt_explorer.rules import Rule
+from ckpt_explorer.rules.pattern import JOINTS
 from ckpt_explorer.suggestion.forms import Form
 from ckpt_explorer.suggestion.pairing import Pair
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
@@ -22,7 +23,7 @@ def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]
     cut = Counter(
         form.ours[: -len(form.theirs)]
         for form in forms
-        if form.ours.endswith(form.theirs) and form.ours[: -len(form.theirs)].endswith((".", "/", "_"))
+        if form.ours.endswith(form.theirs) and form.ours[: -len(form.theirs)].endswith((".", *JOINTS))
     )
     added = Counter(
         form.theirs[: -len(form.ours)]
@@ -74,15 +75,15 @@ def shared_front(names: Sequence[str]) -> str:
         return ""
     low, high = min(names), max(names)
     same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)) - 1)
-    return low[: max(low.rfind(mark, 0, same) for mark in "./_") + 1]
+    return low[: max(low.rfind(mark, 0, same) for mark in (".", *JOINTS)) + 1]
 
 
 def _collections(forms: Sequence[Form]) -> list[str]:
     """Fronts under which the tensors of one layer are divided, as parameters and statistics are in Flax."""
     fronts: dict[str, set[str]] = {}
     for form in forms:
-        top, dot, _ = form.ours.partition(".")
-        fronts.setdefault(form.theirs, set()).add(top + dot)
+        end = min((at for mark in "./" if (at := form.ours.find(mark)) >= 0), default=len(form.ours))
+        fronts.setdefault(form.theirs, set()).add(form.ours[: end + 1])
     found = set().union(*(tops for tops in fronts.values() if len(tops) > 1)) if fronts else set()
     every = {top for tops in fronts.values() for top in tops}
     return sorted(found) if found and found == every and len(found) <= MOST_COLLECTIONS else []

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from ckpt_explorer.anatomy.tokens import Tokens, letter, number, tokens
+from ckpt_explorer.anatomy.tokens import Tokens, bare, letter, number, tokens
 
 HOLES = "nijkmp"
 LEAST_FOR_DIVISION = 4
@@ -141,6 +141,8 @@ def _solved(rows: list[Row], alike: Alike, count: Count, whole: bool = True) -> 
         if len(left) == len(open_columns):
             return _apart(rows, left[0], alike, count, whole)
         open_columns = left
+    for name in _padded(rows, holes, count):  # `01` is to be written as 1
+        relations = {column: f"{{{name}+0}}" if to == f"{{{name}}}" else to for column, to in relations.items()}
     fixed = tuple([at for at in range(len(rows[0].numbers)) if at not in holes])
     caught = alike.sharing(rows[0], fixed)
     ranged = len(caught) > len(rows)
@@ -158,6 +160,15 @@ def _solved(rows: list[Row], alike: Alike, count: Count, whole: bool = True) -> 
             tuple(rows),
         )
     ]
+
+
+def _padded(rows: Sequence[Row], holes: Mapping[int, str], count: Count) -> set[str]:
+    """The holes whose numbers have zeros in front."""
+    found = set()
+    for row in rows:
+        counting = [token for token in row.source if count(token) is not None]
+        found |= {name for at, name in holes.items() if len(bare(counting[at])) > 1 and bare(counting[at])[0] == "0"}
+    return found
 
 
 def _columns(rows: Sequence[Row]) -> tuple[Columns, Columns]:

@@ -12,7 +12,7 @@ from ckpt_explorer.key_pair import Status
 from ckpt_explorer.rules import Rule, RuleSet
 from ckpt_explorer.rules.arithmetic import OPERATIONS, Shape
 from ckpt_explorer.rules.pattern import compiled
-from ckpt_explorer.suggestion.arithmetic import WHY, operation_between
+from ckpt_explorer.suggestion.arithmetic import KERNELS_TURNED, WHY, operation_between
 from ckpt_explorer.suggestion.likeness import roles_of
 
 SOME = 80
@@ -122,7 +122,7 @@ class Trial:
             shape, wanted = self._later_shape(name, place), self.tree[place].shape
             if shape == wanted or combined:
                 fit.append(name)
-            elif operation := operation_between(shape, wanted, False):
+            elif operation := operation_between(shape, wanted, ""):
                 needed.setdefault(operation, []).append((name, place))
             else:
                 misfits.append(name)
@@ -159,7 +159,7 @@ class Trial:
             for name in (*self.placed, *new)
             if name.rpartition(".")[2] == leaf and name not in places and len(self.tree[name].shape) == 4
         ]
-        if operation == "HWIO to OIHW" and not others:
+        if operation in KERNELS_TURNED and not others:
             return [Rule("transform", f"{leaf}$", operation, why=WHY[operation])]
         if len(places) > MOST_SINGLE_TRANSFORMS:
             return []
