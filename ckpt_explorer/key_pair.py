@@ -66,7 +66,7 @@ class KeyPair(NamedTuple):
 
         Every framework has a word of its own for it, so one integer that has no place in the network is a count too.
         """
-        lone = self.model is None and self.checkpoint_shape in _ONE_VALUE and self.dtype in _WHOLE_NUMBERS
+        lone = self.model is None and self.dtype in _WHOLE_NUMBERS and self.checkpoint_shape in _ONE_VALUE
         return lone or is_counter(self.name)
 
     def as_json(self) -> dict[str, Any]:

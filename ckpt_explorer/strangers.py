@@ -117,18 +117,18 @@ def _heads(
     filled = [pair for pair in pairs if pair.model and pair.checkpoint]
     features = max((pair.checkpoint_shape[0] for pair in filled if pair.checkpoint_shape), default=0)
     linear = [pair for pair in left if pair.checkpoint_shape and len(pair.checkpoint_shape) == 2]
-    if not any(pair.checkpoint_shape[1] == features for pair in linear if pair.checkpoint_shape):
-        return frozenset()
-    homes: dict[str, list[KeyPair]] = {}
-    for pair in left:
-        fronts = _fronts(pair.checkpoint or "", separator)
-        homes.setdefault(next((front for front in fronts if front in parts), ""), []).append(pair)
+    taking = [
+        pair.checkpoint for pair in linear if pair.checkpoint and (pair.checkpoint_shape or ())[1:] == (features,)
+    ]
+    nearest = {next((front for front in _fronts(key, separator) if front in parts), "") for key in taking}
+    homes = {home for home in nearest if home and len(parts[home]) == 1}
     found: list[str] = []
-    for home, members in homes.items():
+    for home in homes:
+        members = [pair for pair in left if pair.checkpoint and pair.checkpoint.startswith(home)]
         shapes = [pair.checkpoint_shape or () for pair in members]
         outs = {shape[0] for shape in shapes if len(shape) == 2}
         linears = all(shape[1:] == (features,) or (len(shape) == 1 and shape[0] in outs) for shape in shapes)
-        if not home or len(parts[home]) != 1 or not linears or features in outs:
+        if not linears or features in outs:
             continue
         below = [pair for pair in filled if pair.checkpoint and pair.checkpoint.startswith(home)]
         names = {(pair.checkpoint or "")[len(home) :].partition(".")[0] for pair in below}

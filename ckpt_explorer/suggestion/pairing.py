@@ -72,8 +72,8 @@ def pairs_between(file: Anatomy, model: Anatomy) -> Pairing:
                 pairs.append(
                     Pair(_side(key, ours), _side(model_key, wanted), kind, leaf.role, leaf.operand, ours.by_order)
                 )
-    ours, theirs = file.layers.axes, model.layers.axes
-    return Pairing(tuple(pairs), file, f"{ours} to {theirs}" if ours != theirs == "OIHW" else "")
+    axes, wanted_axes = file.layers.axes, model.layers.axes
+    return Pairing(tuple(pairs), file, f"{axes} to OIHW" if axes != wanted_axes == "OIHW" else "")
 
 
 def exchanged(pairing: Pairing, moves: Mapping[str, str]) -> Pairing:
