@@ -29,13 +29,10 @@ __all__ = ["Alternative", "Suggestion", "suggest", "suggest_rules"]
 MOST_BY_NAME = 20_000
 """Keys that are also compared by name where structure found something that is not all of the network."""
 
-_OBSERVED = "what quantisation-aware training observed: the weights themselves are not rounded"
 _AVERAGED = "the running averages of statistics before their correction, which is kept beside them"
 LEFTOVERS = {
     "total_ops$": "counts that a profiler left in the model",
     "total_params$": "counts that a profiler left in the model",
-    "weight_fake_quant.": _OBSERVED,
-    "activation_post_process.": _OBSERVED,
     "{mean|var}_ema.hidden$": _AVERAGED,
     "{mean|var}_ema/hidden$": _AVERAGED,
 }
