@@ -22,12 +22,16 @@ from ckpt_explorer.text import listed, plural, shape_as_text, visible
 
 @dataclass(frozen=True)
 class Compared:
-    """The file's network and the chosen one as rows of numbers; `choose` is what to choose instead."""
+    """The file's network and the chosen one as rows of numbers; `choose` is what to choose instead.
+
+    `stems` says whether both have a first conv: without one, its numbers are only the usual ones.
+    """
 
     file: ResNetSpec
     chosen: ResNetSpec
     name: str
     choose: str
+    stems: bool
 
 
 def network_diagnoses(alignment: Alignment, candidates: tuple[Candidate, ...]) -> Iterator[Diagnosis]:
@@ -43,6 +47,7 @@ def network_diagnoses(alignment: Alignment, candidates: tuple[Candidate, ...]) -
         read_structure(theirs).spec,
         alignment.architecture.name,
         _choice(alignment.architecture, candidates),
+        ours[0].stem is not None and theirs.stem is not None,
     )
     yield from (found for test in TESTS if (found := test(compared)))
 
@@ -99,7 +104,7 @@ def _shortcuts(compared: Compared) -> Diagnosis | None:
 
 def _stem(compared: Compared) -> Diagnosis | None:
     file, chosen = compared.file.stem_kernel, compared.chosen.stem_kernel
-    if file == chosen:
+    if file == chosen or not compared.stems:
         return None
     small = " Small kernels go with stride 1 and no max-pool (CIFAR)." if file == 3 else ""
     return Diagnosis(
@@ -132,7 +137,7 @@ def _width(spec: ResNetSpec) -> str:
 
 def _input(compared: Compared) -> Diagnosis | None:
     file, chosen = compared.file.in_channels, compared.chosen.in_channels
-    if file == chosen:
+    if file == chosen or not compared.stems:
         return None
     return Diagnosis(
         "A14",

@@ -110,6 +110,14 @@ def test_other_input_channels_are_told_with_both_counts(tmp_path: Path) -> None:
     assert "5 input channels" in found["A14"].next
 
 
+def test_nothing_is_said_of_a_first_conv_that_the_file_does_not_have(tmp_path: Path) -> None:
+    weights = {key: torch.zeros(1).expand(shape) for key, shape in shapes("resnet20_cifar_a").items()}
+    weights["<img src=x>"] = weights.pop("conv1.weight")
+    found = propose(open_checkpoint(write_checkpoint(tmp_path, weights)))
+    assert found.alignment.verdict is Verdict.INCOMPATIBLE
+    assert not [row for row in found.diagnoses if "first conv" in row.says]
+
+
 def test_the_network_itself_is_not_said_to_part_from_itself(tmp_path: Path) -> None:
     for name in ("resnet18", "resnet50", "resnet20_cifar_a", "resnext50_32x4d"):
         headless = {key: shape for key, shape in shapes(name).items() if not key.startswith("fc.")}

@@ -22,11 +22,12 @@ HARMFUL = [
     "torch.utils.collect_env.run", "torch.jit.unsupported_tensor_ops.execWrapper", "torch.hub.load", "torch.load",
     "numpy.f2py.crackfortran.getlincoef", "pip.main", "webbrowser.open", "operator.attrgetter", "copyreg.add_extension",
     "shutil.rmtree", "socket.socket", "types.FunctionType", "types.CodeType", "io.open", "pdb.run", "cProfile.run",
+    "yaml.unsafe_load", "jsonpickle.decode", "aiohttp.ClientSession", "dill.loads",
 ]  # fmt: skip
 UNKNOWN = ["mmengine.config.Config", "models.resnet.ResNet", "__main__.RecorderMeter", "torch.nn.modules.conv.Conv2d",
            "torchvision.models.resnet.ResNet", "logging.Logger", "functools.partial", "enum.Enum", "re._compile"]  # fmt: skip
 DATA = ["collections.OrderedDict", "argparse.Namespace", "numpy.dtype", "numpy._core.multiarray.scalar", "builtins.set",
-        "pathlib.PosixPath", "datetime.datetime", "torch.device", "numpy.float64"]  # fmt: skip
+        "pathlib.PosixPath", "datetime.datetime", "torch.device", "numpy.float64", "builtins.Ellipsis"]  # fmt: skip
 TENSOR = ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch.FloatStorage", "torch.storage.UntypedStorage",
           "torch.float8_e5m2", "torch.Size", "torch.nn.parameter.Parameter", "torch._tensor._rebuild_from_type_v2"]  # fmt: skip
 

@@ -33,7 +33,8 @@ _ACTS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"_?pickle\.\w+|cPickle\.\w+|dill\..*|cloudpickle\..*|joblib\..*|marshal\.\w+|shelve\.\w+|torch\.load|torch\.serialization\.load|"
-        r"torch\.hub\..*|torch\.package\..*|numpy\.load|pandas\.read_pickle|torch\.storage\._load_from_bytes",
+        r"torch\.hub\..*|torch\.package\..*|numpy\.load|pandas\.read_pickle|torch\.storage\._load_from_bytes|jsonpickle\..*|"
+        r"(ruamel\.)?yaml\..*",
         "would have loaded another pickle, with nobody looking at it",
     ),
     (r"copyreg\.add_extension|copy_reg\.add_extension", "would have given a number to a function, to call it later unnamed"),

@@ -39,8 +39,8 @@ _DATA: dict[str, str] = {
     "torch.jit._pickle": "build_intlist build_doublelist build_boollist build_tensorlist build_tensor_from_id restore_type_tag",
     "torch.serialization": "_get_layout",
     "torch.torch_version": "TorchVersion",
-    "builtins": "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range",
-    "__builtin__": "dict list tuple set frozenset int float str unicode long bytearray bool complex object slice xrange",
+    "builtins": "dict list tuple set frozenset int float str bytes bytearray bool complex object slice range Ellipsis NotImplemented",
+    "__builtin__": "dict list tuple set frozenset int float str unicode long bytearray bool complex object slice xrange Ellipsis NotImplemented",
 }
 """Names, by module, whose result is a plain value."""
 
@@ -74,7 +74,9 @@ _ACTING = (
     "torch.distributed.elastic torch._C numpy.f2py numpy.testing numpy.distutils numpy.load numpy.fromfile "
     "numpy.ctypeslib numpy.memmap pip setuptools pkg_resources IPython dill._dill cloudpickle joblib pandas.read_pickle "
     "pandas.eval pandas.io copyreg.add_extension copy_reg.add_extension functools.reduce io.open io.open_code "
-    "io.FileIO logging.config __builtin__ builtins sympy requests urllib3 httpx paramiko fsspec tensorflow keras"
+    "io.FileIO logging.config __builtin__ builtins sympy requests urllib3 httpx aiohttp paramiko fsspec s3fs gcsfs boto3 botocore smart_open "
+    "huggingface_hub gdown wget tensorflow keras yaml ruamel jsonpickle dill.load dill.loads cffi sh invoke fabric "
+    "pexpect plumbum jinja2 mako numexpr scipy.io torchvision.datasets.utils"
 )
 """Modules, and single names, that can read or write files, load code or run it, beside the standard library."""
 
