@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals
+from ckpt_explorer.evidence.first_layers import as_number
 from ckpt_explorer.evidence.fitting_size import FoundSize, rank_sizes
 from ckpt_explorer.evidence.pictures import Pictures
 from ckpt_explorer.evidence.readings import Readings
@@ -44,7 +45,6 @@ WORTH_A_LOOK = 3.0
 SURE = 2.0
 """Student's t over layers and pictures from which an order of colours is the better one: chance gives as much in one of 20."""
 FEWEST_WITNESSES = 6
-FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def find_preprocessing(
 ) -> FoundPreprocessing | None:
     """Rank the usual preparations, and `given` among them, by what reaches the first BatchNorms of `module`.
 
-    `usual` says the usual size and cut; those of `given` are used where there is one. None for a network without BatchNorm statistics, where nothing can be ranked.
+    `usual` says the usual size and cut; those of `given` are used where there is one. None for a network without
+    BatchNorm statistics, where nothing can be ranked.
 
     Raises:
         InferenceError: no picture can be read, or the network failed.
@@ -245,12 +246,7 @@ def _ranked(candidate: PreparationCandidate, seen: Sequence[Arrivals]) -> Ranked
     figures = [layer.offset() for layer in seen]
     z = statistics.fmean(row.mean_z for row in figures)
     gap = statistics.fmean(row.log_variance_gap for row in figures)
-    return RankedPreparation(candidate.name, candidate.steps, _numeric(z), _numeric(gap), candidate.family)
-
-
-def _numeric(value: float) -> float:
-    """NaN, which orders nothing, as the farthest of all."""
-    return value if math.isfinite(value) else FARTHEST
+    return RankedPreparation(candidate.name, candidate.steps, as_number(z), as_number(gap), candidate.family)
 
 
 def _same_numbers(one: Preprocessing, other: Preprocessing) -> bool:

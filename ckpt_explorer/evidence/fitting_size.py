@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ckpt_explorer.errors import ImageError
-from ckpt_explorer.evidence.first_layers import first_arrivals
+from ckpt_explorer.errors import ImageError, InferenceError
+from ckpt_explorer.evidence.first_layers import as_number, first_arrivals
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import SMALL_PICTURE, Preprocessing
@@ -121,11 +121,10 @@ def rank_sizes(
 ) -> FoundSize | None:
     """Rank sizes and cuts around that of `steps`, and the usual one among them, by what reaches the first BatchNorms.
 
-    `steps` says how pixels become numbers. None for a network without BatchNorm statistics, or where no picture of
-    the few that are tried can be read.
+    `steps` says how pixels become numbers. A size that the network can't take is left out. None for a network without
+    BatchNorm statistics, and where no picture of the few that are tried can be read.
 
     Raises:
-        InferenceError: the network failed at a size at which it should not.
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
     few = [images[at * len(images) // min(PICTURES, len(images))] for at in range(min(PICTURES, len(images)))]
@@ -134,13 +133,9 @@ def rank_sizes(
     own = replace(steps, size=side, resize=side) if side else None
     if own is not None and own not in cuts:
         inputs.update(_inputs(few, [own], channels)[0])
-    rows = []
-    for cut, pixels in inputs.items():
-        figures = _figures(module, numbers(pixels, cut))
-        if figures is None:
-            return None
-        rows.append(RankedSize(_name(cut), cut, *figures))
-    if not rows:
+    found = {cut: _figures(module, numbers(pixels, cut)) for cut, pixels in inputs.items()}
+    rows = [RankedSize(_name(cut), cut, *figures) for cut, figures in found.items() if figures is not None]
+    if found.get(cuts[0]) is None:
         return None
     nearest = min(row.distance for row in rows)
     limit = max(NEAR_TIMES * nearest, nearest + NEAR_PLUS)
@@ -190,12 +185,18 @@ def _inputs(
 
 
 def _figures(module: nn.Module, x: torch.Tensor) -> tuple[float, float] | None:
-    """mean |z| and log-variance gap, averaged over the first layers, for (N, C, H, W)."""
-    seen = next(first_arrivals(module, [x], LAYERS))
-    if not seen:
+    """mean |z| and log-variance gap, averaged over the first layers, for (N, C, H, W); None where there are none, or where
+    the network can't take pictures of this size."""
+    try:
+        seen = next(first_arrivals(module, [x], LAYERS))
+    except InferenceError:  # a fixed input size, or one that its pooling leaves nothing of
         return None
     figures = [layer.offset() for layer in seen]
-    return (statistics.fmean(row.mean_z for row in figures), statistics.fmean(row.log_variance_gap for row in figures))
+    if not figures:
+        return None
+    z = statistics.fmean(row.mean_z for row in figures)
+    gap = statistics.fmean(row.log_variance_gap for row in figures)
+    return (as_number(z), as_number(gap))
 
 
 def _name(steps: Preprocessing) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from ckpt_explorer import load, open_checkpoint, propose
 from ckpt_explorer.api import as_named
@@ -66,6 +67,34 @@ def test_pictures_that_can_not_be_read_are_left_out_and_none_at_all_give_no_answ
     assert rank_sizes(honest_network(), broken, steps, steps, 3) is None
     some = rank_sizes(honest_network(), (tiles()[0], broken[0]), steps, steps, 3)
     assert some is not None and some.ranking
+
+
+def test_a_size_that_the_network_can_not_take_is_left_out() -> None:
+    class Fixed(nn.Module):
+        """Flattens its only stage into a linear layer: pictures of 32 px and no others."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+            self.fc = nn.Linear(4 * 32 * 32, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.fc(self.norm(self.conv(x)).flatten(1))
+            return out
+
+    steps = preprocessing("imagenet", size=32, resize=32)
+    found = rank_sizes(Fixed().eval(), tiles()[:4], steps, steps, 3)
+    assert found is not None and [row.name for row in found.ranking] == ["32 px"] == [found.kept.name]
+
+
+def test_a_stem_of_nan_is_the_farthest_of_all_and_no_failure() -> None:
+    module = honest_network()
+    stem = module.get_submodule("conv1")
+    assert isinstance(stem, nn.Conv2d)
+    stem.weight = nn.Parameter(stem.weight * float("nan"), requires_grad=False)
+    found = ranked(module, tiles()[:8], 32, 32)
+    assert found.kept.name == "32 px" and all(row.distance > 1e6 for row in found.ranking)
+    json.dumps(found.as_json(), allow_nan=False)
 
 
 def test_a_network_without_statistics_can_not_be_asked() -> None:
