@@ -162,7 +162,7 @@ def _self_check(found: Verification) -> None:
     plain.quiet(SELF_CHECK_BLIND)
     if found.found is not None:
         sizes = f"\n{found.found.sizes.says}" if found.found.sizes is not None else ""
-        plain.say(f"Preprocessing: {found.found.says}{sizes}", "note", key="preprocessing-found")
+        plain.say(f"{found.found.says}{sizes}", "note", key="preprocessing-found")
     for number, row in enumerate(found.options):
         plain.say(f"Options: {row.says}", "warning" if row.is_doubt else "note", key=f"option-{number}")
 
