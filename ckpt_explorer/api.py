@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from ckpt_explorer.errors import InferenceError
-from ckpt_explorer.inference.agreement import Agreement, agreement_of
+from ckpt_explorer.inference.against import compare_answers
+from ckpt_explorer.inference.agreement import Agreement
 from ckpt_explorer.inference.batches import AnsweredBatch, predict_batches
 from ckpt_explorer.inference.collection import collect
 from ckpt_explorer.inference.features import head_path
@@ -128,11 +129,11 @@ def agreements(
 
         return predict(loaded, images, preprocessing=steps, top=1, batch_size=batch_size, progress=tell)
 
-    first = answered(preprocessing, 0)
-    return tuple(
-        agreement_of(name, first, answered(steps, len(images) * number))
-        for number, (name, steps) in enumerate(others.items(), 1)
-    )
+    first, found = answered(preprocessing, 0), []
+    for number, (name, steps) in enumerate(others.items(), 1):
+        compared = compare_answers(first, answered(steps, len(images) * number))
+        found.append(Agreement(name, compared.same, compared.pictures))
+    return tuple(found)
 
 
 def predict_stream(

@@ -27,7 +27,7 @@ from ckpt_explorer.inference.collection import Collection, collect
 from ckpt_explorer.inference.label_sets import LABEL_SETS
 from ckpt_explorer.inference.labels import check_labels, labels, labels_from_bytes
 from ckpt_explorer.inference.prediction import check_counts
-from ckpt_explorer.inference.preprocessing import PRESETS, SMALL_PICTURE, Preprocessing, preprocessing, values_from_text
+from ckpt_explorer.inference.preprocessing import Preprocessing, preprocessing, size_kept, values_from_text
 from ckpt_explorer.loading import LoadedModel, load
 from ckpt_explorer.text import visible
 
@@ -76,9 +76,8 @@ def run(arguments: Namespace) -> int:
             write_line(check.says)
         else:
             if fitting is not None:
-                write_line(fitting.says)
-                if fitting.sizes is not None:
-                    write_line(fitting.sizes.says)
+                for sentence in fitting.sentences:
+                    write_line(sentence)
             for row in same:
                 write_line(f"{row.says}.")
             answered.write(steps, arguments.top)
@@ -126,9 +125,9 @@ def given_preprocessing(arguments: Namespace, loaded: LoadedModel) -> Preprocess
     usual = usual_preprocessing(loaded)
     if not given:
         return usual
-    preset = PRESETS.get(arguments.preprocess)
-    of_large = preset is not None and preset.values.size > SMALL_PICTURE >= usual.size
-    size = usual.size if arguments.size is None and (arguments.preprocess is None or of_large) else arguments.size
+    size = arguments.size
+    if size is None:
+        size = usual.size if arguments.preprocess is None else size_kept(arguments.preprocess, usual.size)
     return preprocessing(
         arguments.preprocess or (usual.name if usual.name != "custom" else "imagenet"),
         size=size,

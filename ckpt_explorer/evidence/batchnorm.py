@@ -246,7 +246,8 @@ def arrivals(
 ) -> tuple[Arrivals, ...]:
     """Run batches (N, C, H, W) through `module` and return what arrived at each BatchNorm, in the order of execution.
 
-    `answered` is called with what the network gives back for each batch. Hooks hang on `module` meanwhile, and with `alone` its statistics change: give a copy of one that others use, too.
+    `answered` is called with what the network gives back for each batch. Hooks hang on `module` meanwhile, and with
+    `alone` its statistics change: give a copy of one that others use, too.
 
     Raises:
         InferenceError: the network failed.

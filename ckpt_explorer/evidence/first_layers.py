@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 TOGETHER = 16
 """Pictures in one forward: fewer waste time in Python, and more fall out of the processor's caches."""
-
-FARTHEST = 1e9
 
 
 class EnoughSeen(BaseException):
@@ -76,8 +73,3 @@ def _watching(name: str, seen: list[list[Arrivals]], first: int) -> Callable[[nn
             raise EnoughSeen
 
     return look
-
-
-def as_number(value: float) -> float:
-    """NaN, which orders nothing, and infinity as the farthest of all."""
-    return value if math.isfinite(value) else FARTHEST

@@ -10,16 +10,16 @@ cancels.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals
-from ckpt_explorer.evidence.first_layers import as_number
 from ckpt_explorer.evidence.fitting_size import FoundSize, rank_sizes
 from ckpt_explorer.evidence.pictures import Pictures
+from ckpt_explorer.evidence.ranking import Ranked, Ranking, average_offset, not_apart
 from ckpt_explorer.evidence.readings import Readings
+from ckpt_explorer.evidence.witnesses import students_t, times_nearer
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.inference.preprocessing_candidates import (
@@ -44,72 +44,50 @@ WORTH_A_LOOK = 3.0
 """Times the best distance: what is run a second time with more pictures."""
 SURE = 2.0
 """Student's t over layers and pictures from which an order of colours is the better one: chance gives as much in one of 20."""
-FEWEST_WITNESSES = 6
 
 
 @dataclass(frozen=True)
-class RankedPreparation:
-    """A candidate and its figures, averaged over the first layers; `distance` is mean |z| plus the error of the deviation's logarithm."""
+class RankedPreparation(Ranked):
+    """A candidate; `family` is the preset's name without the order of colours."""
 
-    name: str
-    steps: Preprocessing
-    mean_z: float
-    log_variance_gap: float
     family: str = ""
 
-    @property
-    def distance(self) -> float:
-        """How far off, in standard deviations: of the mean, plus half the log-variance gap."""
-        return self.mean_z + self.log_variance_gap / 2
-
-    def as_json(self) -> dict[str, Any]:
-        """`{"name", "mean_z", "log_variance_gap"}`."""
-        return {"name": self.name, "mean_z": self.mean_z, "log_variance_gap": self.log_variance_gap}
-
 
 @dataclass(frozen=True)
-class FoundPreprocessing:
-    """All candidates, the nearest first; `group` are the names that can't be told apart, `chosen` the most usual of them.
+class FoundPreprocessing(Ranking[RankedPreparation]):
+    """The candidates and the group that can't be told apart; `chosen` is the most usual of it.
 
     `order` says whether the pictures decide between RGB and BGR: "" where it is settled or there is nothing to settle.
     `sizes` are sizes and cuts for the chosen numbers; None where no first layer can be asked.
     """
 
-    ranking: tuple[RankedPreparation, ...]
-    group: tuple[str, ...]
     chosen: RankedPreparation
-    pictures: int
     order: str = ""
     sizes: FoundSize | None = None
 
     @property
-    def out(self) -> RankedPreparation | None:
-        """The nearest candidate outside the group."""
-        return next((row for row in self.ranking if row.name not in self.group), None)
-
-    @property
     def others(self) -> dict[str, Preprocessing]:
         """What could be taken instead, by name: the rest of the group, and the nearest outside it."""
-        rows = [row for row in map(self.row, self.group) if row is not None and row.name != self.chosen.name]
+        rows = [row for row in self.near if row.name != self.chosen.name]
         rows += [self.out] if self.out else []
         return {row.name: row.steps.with_cut_of(self.chosen.steps) for row in rows}
 
     @property
     def says(self) -> str:
         """The finding, in one or two sentences."""
-        others = [name for name in self.group if name != self.chosen.name]
+        others = self.beside(self.chosen)
         tie = (
             f" {', '.join(others)} can't be told apart from it by these pictures; the most usual is taken."
             if others
             else ""
         )
-        gap = (
-            f" The next, {self.out.name}, is {self.out.distance:.2f} off, against {self.chosen.distance:.2f}."
-            if self.out
-            else ""
-        )
         order = f" {self.order}" if self.order else ""
-        return f"Preprocessing {self.chosen.name} fits what the first layers were trained on.{tie}{gap}{order}"
+        return f"Preprocessing {self.chosen.name} fits what the first layers were trained on.{tie}{self.next_to(self.chosen)}{order}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The finding, and that on the size."""
+        return (self.says,) if self.sizes is None else (self.says, self.sizes.says)
 
     def row(self, name: str) -> RankedPreparation | None:
         """The candidate of this name."""
@@ -192,14 +170,12 @@ def rank_preparations(
     if given is None and sizes is not None:
         chosen = replace(chosen, steps=chosen.steps.with_cut_of(sizes.kept.steps))
     ranking = tuple(sorted(rows.values(), key=lambda row: row.distance))
-    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, readings.alone_count, order, sizes)
+    return FoundPreprocessing(ranking, tuple(row.name for row in group), chosen, order, sizes)
 
 
 def _group(rows: Sequence[RankedPreparation]) -> list[RankedPreparation]:
     """Those that can't be told apart from the nearest, in the order given."""
-    nearest = min(row.distance for row in rows)
-    limit = max(NEAR_TIMES * nearest, nearest + NEAR_PLUS)
-    return [row for row in rows if row.distance <= limit]
+    return not_apart(rows, NEAR_TIMES, NEAR_PLUS)
 
 
 def _order(
@@ -220,9 +196,11 @@ def _order(
     if not pairs:
         return "", frozenset()
     rgb, bgr = (readings.alone(candidate.steps) for candidate in pairs[0])
-    of_rgb, of_bgr = ([row.offset().distance for row in reading.layers[1:]] for reading in (rgb, bgr))
-    apart = [math.log(two / one) for one, two in zip(of_rgb, of_bgr, strict=True) if one > 0 and two > 0]
-    votes = [_students_t(apart), _students_t([one - two for one, two in zip(rgb.largest, bgr.largest, strict=True)])]
+    logits = [one - two for one, two in zip(rgb.largest, bgr.largest, strict=True)]
+    votes = (
+        students_t(times_nearer(rgb.layers[1:], bgr.layers[1:])),
+        students_t([x for x in logits if math.isfinite(x)]),
+    )
     heard = [vote for vote in votes if vote is not None]
     if heard and abs(together := sum(heard) / math.sqrt(len(heard))) >= SURE:
         return "", frozenset(row.name for row in near if row.steps.bgr == (together > 0) and _has_twin(row, near))
@@ -230,23 +208,13 @@ def _order(
     return f"Whether red or blue comes first can't be told from {count}.", frozenset()
 
 
-def _students_t(differences: Sequence[float]) -> float | None:
-    """Student's t of their mean; None for too few of them, and for differences that are all the same."""
-    finite = [value for value in differences if math.isfinite(value)]
-    if len(finite) < FEWEST_WITNESSES or not (spread := statistics.stdev(finite)):
-        return None
-    return statistics.fmean(finite) / (spread / math.sqrt(len(finite)))
-
-
 def _has_twin(row: PreparationCandidate, near: Sequence[PreparationCandidate]) -> bool:
     return any(other.family == row.family and other.name != row.name for other in near)
 
 
 def _ranked(candidate: PreparationCandidate, seen: Sequence[Arrivals]) -> RankedPreparation:
-    figures = [layer.offset() for layer in seen]
-    z = statistics.fmean(row.mean_z for row in figures)
-    gap = statistics.fmean(row.log_variance_gap for row in figures)
-    return RankedPreparation(candidate.name, candidate.steps, as_number(z), as_number(gap), candidate.family)
+    off = average_offset(seen)
+    return RankedPreparation(off.mean_z, off.log_variance_gap, candidate.name, candidate.steps, candidate.family)
 
 
 def _same_numbers(one: Preprocessing, other: Preprocessing) -> bool:

@@ -8,13 +8,15 @@ group: of which the one in use is kept, or, for a network of small pictures, the
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.errors import ImageError, InferenceError
-from ckpt_explorer.evidence.first_layers import as_number, first_arrivals
+from ckpt_explorer.evidence.batchnorm import Offset
+from ckpt_explorer.evidence.first_layers import first_arrivals
+from ckpt_explorer.evidence.pictures import spread
+from ckpt_explorer.evidence.ranking import Ranked, Ranking, average_offset, not_apart
 from ckpt_explorer.inference.images import as_input, open_image
 from ckpt_explorer.inference.prediction import NamedImage
 from ckpt_explorer.inference.preprocessing import SMALL_PICTURE, Preprocessing
@@ -36,52 +38,28 @@ WHOLE_PICTURES = 128
 
 
 @dataclass(frozen=True)
-class RankedSize:
-    """A size and cut with their figures, averaged over the first layers."""
-
-    name: str
-    steps: Preprocessing
-    mean_z: float
-    log_variance_gap: float
-
-    @property
-    def distance(self) -> float:
-        """How far off, in standard deviations: of the mean, plus half the log-variance gap."""
-        return self.mean_z + self.log_variance_gap / 2
+class RankedSize(Ranked):
+    """A size and cut with their figures."""
 
     def as_json(self) -> dict[str, Any]:
         """`{"name", "size", "resize", "mean_z", "log_variance_gap"}`."""
-        return {
-            "name": self.name,
-            "size": self.steps.size,
-            "resize": self.steps.resize,
-            "mean_z": self.mean_z,
-            "log_variance_gap": self.log_variance_gap,
-        }
+        return {**super().as_json(), "size": self.steps.size, "resize": self.steps.resize}
 
 
 @dataclass(frozen=True)
-class FoundSize:
-    """All sizes, the nearest first; `group` are the names that can't be told apart from it, `kept` the one to use.
+class FoundSize(Ranking[RankedSize]):
+    """The sizes and the group that can't be told apart; `kept` is the one to use.
 
     `fits` says whether the one that is kept is of the group: a network for large pictures keeps its usual size also
     where the pictures had to be enlarged for it, as answers on small ones are worse than answers on smooth ones.
     """
 
-    ranking: tuple[RankedSize, ...]
-    group: tuple[str, ...]
     kept: RankedSize
-    pictures: int
 
     @property
     def fits(self) -> bool:
         """Whether what is kept can't be told from the nearest."""
         return self.kept.name in self.group
-
-    @property
-    def out(self) -> RankedSize | None:
-        """The nearest size outside the group."""
-        return next((row for row in self.ranking if row.name not in self.group), None)
 
     def row(self, steps: Preprocessing) -> RankedSize | None:
         """The figures of the size and cut of `steps`, where they were tried."""
@@ -97,14 +75,9 @@ class FoundSize:
                 f"were trained on ({nearest.distance:.2f} off, against {self.kept.distance:.2f}): enlarged pictures are smoother "
                 f"than those of training. Compare the answers at both sizes."
             )
-        others = [name for name in self.group if name != self.kept.name]
-        tie = f" {', '.join(others)} can't be told apart from it by these pictures." if others else ""
-        gap = (
-            f" The next, {self.out.name}, is {self.out.distance:.2f} off, against {self.kept.distance:.2f}."
-            if self.out
-            else ""
-        )
-        return f"Size {self.kept.name} fits.{tie}{gap}"
+        others = ", ".join(self.beside(self.kept))
+        tie = f" {others} can't be told apart from it by these pictures." if others else ""
+        return f"Size {self.kept.name} fits.{tie}{self.next_to(self.kept)}"
 
     def as_json(self) -> dict[str, Any]:
         """`{"kept", "ranking", "group", "says"}`."""
@@ -127,26 +100,23 @@ def rank_sizes(
     Raises:
         PreprocessingError: the network takes neither 1 nor 3 channels.
     """
-    few = [images[at * len(images) // min(PICTURES, len(images))] for at in range(min(PICTURES, len(images)))]
+    few = [images[place] for place in spread(PICTURES, len(images))]
     cuts = _cuts(steps, usual)
     inputs, side = _inputs(few, cuts, channels)
     own = replace(steps, size=side, resize=side) if side else None
     if own is not None and own not in cuts:
         inputs.update(_inputs(few, [own], channels)[0])
-    found = {cut: _figures(module, numbers(pixels, cut)) for cut, pixels in inputs.items()}
-    rows = [RankedSize(_name(cut), cut, *figures) for cut, figures in found.items() if figures is not None]
-    if found.get(cuts[0]) is None:
+    offsets = {cut: _offset(module, numbers(pixels, cut)) for cut, pixels in inputs.items()}
+    if offsets.get(cuts[0]) is None:
         return None
-    nearest = min(row.distance for row in rows)
-    limit = max(NEAR_TIMES * nearest, nearest + NEAR_PLUS)
-    group = [row for row in rows if row.distance <= limit]
-    used = rows[0]
-    kept = used
+    rows = [RankedSize(off.mean_z, off.log_variance_gap, _name(cut), cut) for cut, off in offsets.items() if off]
+    group = not_apart(rows, NEAR_TIMES, NEAR_PLUS)
+    kept = used = rows[0]
     if usual.size <= SMALL_PICTURE:
         as_they_are = [row for row in group if own is not None and row.steps.has_cut_of(own)]
         kept = next(iter(as_they_are), used if used in group else min(group, key=lambda row: row.distance))
     ranking = tuple(sorted(rows, key=lambda row: row.distance))
-    return FoundSize(ranking, tuple(row.name for row in group), kept, len(few))
+    return FoundSize(ranking, tuple(row.name for row in group), kept)
 
 
 def _cuts(steps: Preprocessing, usual: Preprocessing) -> list[Preprocessing]:
@@ -184,19 +154,14 @@ def _inputs(
     return {cut: torch.stack(row) for cut, row in kept.items() if row}, sides.pop() if alike else None
 
 
-def _figures(module: nn.Module, x: torch.Tensor) -> tuple[float, float] | None:
-    """mean |z| and log-variance gap, averaged over the first layers, for (N, C, H, W); None where there are none, or where
-    the network can't take pictures of this size."""
+def _offset(module: nn.Module, x: torch.Tensor) -> Offset | None:
+    """How far the first layers are off for (N, C, H, W); None where there are none, or where the network can't take
+    pictures of this size."""
     try:
         seen = next(first_arrivals(module, [x], LAYERS))
     except InferenceError:  # a fixed input size, or one that its pooling leaves nothing of
         return None
-    figures = [layer.offset() for layer in seen]
-    if not figures:
-        return None
-    z = statistics.fmean(row.mean_z for row in figures)
-    gap = statistics.fmean(row.log_variance_gap for row in figures)
-    return (as_number(z), as_number(gap))
+    return average_offset(seen) if seen else None
 
 
 def _name(steps: Preprocessing) -> str:

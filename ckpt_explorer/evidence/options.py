@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals
 from ckpt_explorer.evidence.readings import Readings
+from ckpt_explorer.evidence.witnesses import students_t, times_nearer
 from ckpt_explorer.inference.preprocessing import Preprocessing
 from ckpt_explorer.text import plural
 
@@ -28,7 +29,8 @@ SURE, NEARER = 4.0, 1.1
 """Student's t from which the pictures are taken to speak for one of the two, and how many times as near it must be: a
 small change can be small everywhere, and then all layers agree on next to nothing."""
 MUCH_NEARER = 1.25
-FEWEST_LAYERS = 6
+ALIKE = 1e-9
+"""The logarithm of a ratio up to which a layer gets the same from both."""
 LARGE_EPS, SMALL_EPS = 1e-3, 1e-5
 MATTERS = 0.02
 """A share by which the scale of some layer must change on average before eps is asked about."""
@@ -120,16 +122,13 @@ def read_options(readings: Readings, steps: Preprocessing) -> tuple[OptionReadin
 def _speaks_for(first: tuple[Arrivals, ...], second: tuple[Arrivals, ...]) -> tuple[float, float, int]:
     """Student's t of how much nearer the first is than the second, over the layers in which they differ; how many times
     as near it is in the mean; and how many layers these are."""
-    apart = []
     for one, two in zip(first, second, strict=True):
         two.eps = one.eps  # one measure for both
-        near, far = one.offset().distance, two.offset().distance
-        if min(near, far) > 0 and math.isfinite(near) and math.isfinite(far) and not math.isclose(near, far):
-            apart.append(math.log(far / near))
-    if len(apart) < FEWEST_LAYERS or not (spread := statistics.stdev(apart)):
+    apart = [times for times in times_nearer(first, second) if abs(times) > ALIKE]
+    t = students_t(apart)
+    if t is None:
         return 0.0, 1.0, len(apart)
-    mean = statistics.fmean(apart)
-    return mean / (spread / math.sqrt(len(apart))), math.exp(mean), len(apart)
+    return t, math.exp(statistics.fmean(apart)), len(apart)
 
 
 def _bottlenecks(module: nn.Module) -> list[list[nn.Conv2d]]:

@@ -57,8 +57,8 @@ class Pictures:
 
     @cached_property
     def _kept(self) -> dict[int, torch.Tensor]:
-        count = min(pictures_at_once(self._channels * self._plain.size**2), len(self.images))
-        chosen = (at * len(self.images) // count for at in range(count))
+        count = pictures_at_once(self._channels * self._plain.size**2)
+        chosen = spread(count, len(self.images))
         return {number: pixels for number in chosen if (pixels := self._read(number)) is not None}
 
     def _read(self, number: int) -> torch.Tensor | None:
@@ -91,3 +91,9 @@ class Pictures:
             yield numbers(torch.stack(waiting), steps)
         elif len(self._unread) == len(self.images):
             raise InferenceError(next(iter(self.unread)))
+
+
+def spread(count: int, of: int) -> list[int]:
+    """So many places from 0 to `of`, or all where there are fewer, evenly apart."""
+    count = min(count, of)
+    return [place * of // count for place in range(count)]

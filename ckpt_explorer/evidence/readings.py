@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_explorer.evidence.batchnorm import Arrivals, arrivals
 from ckpt_explorer.evidence.first_layers import first_arrivals
-from ckpt_explorer.evidence.pictures import Pictures
+from ckpt_explorer.evidence.pictures import Pictures, spread
 from ckpt_explorer.evidence.shared_copy import shared_copy
 from ckpt_explorer.inference.class_scores import main_tensor
 from ckpt_explorer.inference.preprocessing import Preprocessing
@@ -100,5 +100,4 @@ def _largest(answer: Any, pictures: int) -> tuple[float, ...]:
 
 def _spread(pixels: torch.Tensor, count: int) -> torch.Tensor:
     """So many of (N, C, H, W), or all where there are fewer, spread evenly over them."""
-    count = min(count, len(pixels))
-    return pixels[[at * len(pixels) // count for at in range(count)]]
+    return pixels[spread(count, len(pixels))]

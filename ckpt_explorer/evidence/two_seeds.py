@@ -80,9 +80,10 @@ def two_seeds(loaded: LoadedModel, x: torch.Tensor, progress: Progress | None = 
     first, again = _output(module, x), _output(module, x)
     if not _alike(first, again, 0.0):
         return TwoSeeds(False, (), forward_is_random=True)
-    if _is_all_from_the_file(loaded):
-        return TwoSeeds(True, ())
-    others = _not_from_the_file(loaded, initialised(loaded.architecture.builder(), SECOND_SEED))
+    not_filled, loose = _not_filled(loaded), dict(_attributes(loaded.module))
+    if not not_filled and not any(map(tensors_inside, loose.values())):
+        return TwoSeeds(True, ())  # and a second network need not be built
+    others = _not_from_the_file(loaded, not_filled, loose, initialised(loaded.architecture.builder(), SECOND_SEED))
     if not others:
         return TwoSeeds(True, ())
     if not bool(torch.isfinite(first).any()):
@@ -147,27 +148,29 @@ def _by_gradient(module: nn.Module, others: Mapping[str, Any], x: torch.Tensor) 
     )
 
 
-def _is_all_from_the_file(loaded: LoadedModel) -> bool:
-    """Whether all that the network holds are tensors that the file filled: then a second one need not be built."""
-    module, unfilled = loaded.module, set(loaded.report.random)
-    names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
-    filled = all(name not in unfilled and (name in loaded.architecture.tree or is_counter(name)) for name in names)
-    return filled and not any(tensors_inside(value) for _, value in _attributes(module))
+def _not_filled(loaded: LoadedModel) -> dict[str, torch.Tensor]:
+    """The parameters and buffers that the file did not fill, by dotted name, in the module's order."""
+    here = {**dict(loaded.module.named_parameters()), **dict(loaded.module.named_buffers())}
+    unfilled, tree = set(loaded.report.random), loaded.architecture.tree
+    return {
+        name: value for name, value in here.items() if name in unfilled or (name not in tree and not is_counter(name))
+    }
 
 
-def _not_from_the_file(loaded: LoadedModel, other: nn.Module) -> dict[str, Any]:
+def _not_from_the_file(
+    loaded: LoadedModel, not_filled: Mapping[str, torch.Tensor], loose: Mapping[str, Any], other: nn.Module
+) -> dict[str, Any]:
     """Another value for each tensor that the file does not fix, by dotted name, in the module's order."""
     places = {**dict(other.named_parameters()), **dict(other.named_buffers())}
-    here = {**dict(loaded.module.named_parameters()), **dict(loaded.module.named_buffers())}
     unfilled = set(loaded.report.random)
     found: dict[str, Any] = {}
-    for name, value in here.items():
+    for name, value in not_filled.items():
         if name in unfilled:
             found[name] = _changed(value, places.get(name))
-        elif name not in loaded.architecture.tree and not is_counter(name) and _differ(value, places.get(name)):
+        elif _differ(value, places.get(name)):
             found[name] = places[name].detach().to(value.device, value.dtype)
     second = dict(_attributes(other))
-    for name, value in _attributes(loaded.module):
+    for name, value in loose.items():
         inside, theirs = tensors_inside(value), tensors_inside(second.get(name))
         if any(_differ(one, two) for one, two in zip(inside, theirs, strict=False)):
             found[name] = _placed_like(value, second[name])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.errors import RuleError
 from ckpt_explorer.rules import Rule
-from ckpt_explorer.rules.arithmetic import combination, operation
+from ckpt_explorer.rules.arithmetic import Combination, combination, operation
 from ckpt_explorer.rules.pattern import compiled
 from ckpt_explorer.rules.replacement import Chosen, Piece, pieces_of
 from ckpt_explorer.text import visible
@@ -118,13 +118,6 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
     scaled = ways == {(True, False, False)}
     kept, below = _left_out(alignment)
     changing = [line for rule in rules for line in _changes(rule)]
-    join = "parts[0]"
-    if combined:
-        sign = "-" if combined[0].less else "*"
-        made = "weight_norm(parts[0], parts[1])" if scaled else f"parts[0] {sign} parts[1].to(parts[0].dtype)"
-        join = f"{made} if len(parts) == 2 else parts[0]"
-        if combined[0].third:
-            join = "parts[0] / (parts[1] @ (parts[0].flatten(1) @ parts[2])) if len(parts) == 3 else parts[0]"
     if len(ways) > 1:
         raise RuleError("A script combines tensors in one way only: these rules do it in two.")
     lists = f"LEFT_OUT = {_as_tuple(kept)}\nLEFT_OUT_BELOW = {_as_tuple(below)}\n"
@@ -143,9 +136,20 @@ def as_code(alignment: Alignment, script: str = "rename.py") -> str:
         grouping=GROUPING if needs_grouping(naming) else "",
         changing="\n".join(f"    {line}" for line in changing) or "    # no tensor is changed",
         combining=_WEIGHT_NORM if scaled else "",
-        join=join,
+        join=_join(combined[0]) if combined else "parts[0]",
         filling=filling,
     )
+
+
+def _join(ends: Combination) -> str:
+    """The expression that makes one tensor of its parts."""
+    if ends.third:
+        made = "parts[0] / (parts[1] @ (parts[0].flatten(1) @ parts[2]))"
+    elif ends.scaled:
+        made = "weight_norm(parts[0], parts[1])"
+    else:
+        made = f"parts[0] {'-' if ends.less else '*'} parts[1].to(parts[0].dtype)"
+    return f"{made} if len(parts) == {len(ends.parts)} else parts[0]"
 
 
 def _in_docstring(text: str) -> str:

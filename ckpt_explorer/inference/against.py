@@ -45,6 +45,11 @@ class Comparison:
     judged: int = 0
 
     @property
+    def same(self) -> int:
+        """How many pictures have one answer."""
+        return self.pictures - len(self.differ)
+
+    @property
     def agreement(self) -> float:
         """The share of pictures with one answer, 0 to 1."""
         return 1 - len(self.differ) / self.pictures if self.pictures else 0.0
@@ -52,8 +57,7 @@ class Comparison:
     @property
     def says(self) -> str:
         """One sentence."""
-        same = self.pictures - len(self.differ)
-        said = f"The two copies agree on {same:,} of {plural(self.pictures, 'picture')} ({self.agreement:.1%})"
+        said = f"The two copies agree on {self.same:,} of {plural(self.pictures, 'picture')} ({self.agreement:.1%})"
         if self.right is None or not self.judged:
             return said
         first, second = self.right

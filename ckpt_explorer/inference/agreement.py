@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from ckpt_explorer.inference.prediction import FailedImage, Prediction
 
 
 @dataclass(frozen=True)
@@ -25,15 +22,3 @@ class Agreement:
     def as_json(self) -> dict[str, Any]:
         """All fields as JSON values, under their own names."""
         return {"name": self.name, "same": self.same, "pictures": self.pictures}
-
-
-def agreement_of(
-    name: str, first: Sequence[Prediction | FailedImage], second: Sequence[Prediction | FailedImage]
-) -> Agreement:
-    """Hold the answers to the same pictures, in the same order, against each other."""
-    both = [
-        (one.top[0].index, two.top[0].index)
-        for one, two in zip(first, second, strict=True)
-        if isinstance(one, Prediction) and isinstance(two, Prediction)
-    ]
-    return Agreement(name, sum(one == two for one, two in both), len(both))

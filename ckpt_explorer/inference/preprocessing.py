@@ -194,6 +194,12 @@ def preprocessing(
     return plain if custom == plain else replace(custom, name="custom")
 
 
+def size_kept(name: str, size: int) -> int | None:
+    """The size at which a preset is used that was named and no more, in a network that takes `size`: that one, where
+    the preset is for large pictures and the network for small ones; None for the preset's own, also of no such name."""
+    return size if name in PRESETS and PRESETS[name].values.size > SMALL_PICTURE >= size else None
+
+
 def default_preprocessing(input_size: int, channels: int) -> Preprocessing:
     """What to try first for a network whose usual input is `input_size` px square, when nobody says how it was trained.
 

@@ -16,7 +16,7 @@ from ckpt_explorer.ui import plain, session
 from ckpt_explorer.ui.choices import TruthChoice
 from ckpt_explorer.ui.predict_run import PredictRun
 from ckpt_explorer.ui.session import Session, controlled
-from ckpt_explorer.ui.status_colours import mixed
+from ckpt_explorer.ui.status_colours import PAGES, mixed
 from ckpt_explorer.ui.uploads import upload_field
 
 IN_FIGURE = 60
@@ -149,7 +149,7 @@ def _confusion(judgement: Judgement, names: Labels) -> None:
     unique = [
         f"{tick} ({index})" if ticks.count(tick) > 1 else tick for tick, index in zip(ticks, classes, strict=True)
     ]
-    page = "#0f1319" if st.context.theme.type == "dark" else "#ffffff"
+    page = PAGES[st.context.theme.type == "dark"]
     figure = go.Figure(
         go.Heatmap(
             z=shares,

@@ -155,10 +155,7 @@ def _loaded_name(here: Session) -> str:
 
 
 def _says(compared: Comparison, ours: str, theirs: str) -> str:
-    same = compared.pictures - len(compared.differ)
-    said = (
-        f"Both give the same answer to {same:,} of {plural(compared.pictures, 'picture')} ({compared.agreement:.1%})."
-    )
+    said = f"Both give the same answer to {compared.same:,} of {plural(compared.pictures, 'picture')} ({compared.agreement:.1%})."
     if compared.right is None or not compared.judged:
         return said
     shares = [

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import streamlit as st
 
-from ckpt_explorer.errors import CheckpointExplorerError
 from ckpt_explorer.evidence.health import BLIND as HEALTH_BLIND
 from ckpt_explorer.evidence.self_check import BLIND as SELF_CHECK_BLIND
 from ckpt_explorer.evidence.two_seeds import BLIND as TWO_SEEDS_BLIND
@@ -20,6 +19,7 @@ from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import plain
 from ckpt_explorer.ui.session import Session
+from ckpt_explorer.ui.watched import watched
 
 MOST_PICTURES = 100
 """Pictures that are looked at: more make the figures hardly sharper."""
@@ -58,18 +58,11 @@ def show(here: Session, loaded: LoadedModel) -> None:
 
 
 def _look(here: Session, loaded: LoadedModel) -> None:
-    """Gather the evidence with progress; the button that is drawn before the work stops it at its next step."""
-    bar = st.progress(0.0, "Looking")
-    st.button("Stop", key="stop-verifying")
-
-    def progress(what: str, done: int, of: int) -> None:
-        bar.progress(min(done / of, 1.0) if of else 0.0, what)
-
+    """Gather the evidence with progress."""
     pictures = [NamedImage(name, source) for name, source in list(here.images.items())[:MOST_PICTURES]]
-    try:
-        here.verification = verify(loaded, pictures, progress=progress)
-    except CheckpointExplorerError as error:
-        here.message = ("error", str(error))
+    found = watched(here, "Looking", "stop-verifying", lambda tell: verify(loaded, pictures, progress=tell))
+    if found is not None:
+        here.verification = found
     st.rerun()
 
 
@@ -161,8 +154,7 @@ def _self_check(found: Verification) -> None:
     )
     plain.quiet(SELF_CHECK_BLIND)
     if found.found is not None:
-        sizes = f"\n{found.found.sizes.says}" if found.found.sizes is not None else ""
-        plain.say(f"{found.found.says}{sizes}", "note", key="preprocessing-found")
+        plain.say("\n".join(found.found.sentences), "note", key="preprocessing-found")
     for number, row in enumerate(found.options):
         plain.say(f"Options: {row.says}", "warning" if row.is_doubt else "note", key=f"option-{number}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import streamlit as st
@@ -10,15 +9,14 @@ import streamlit as st
 from ckpt_explorer.alignment import Alignment, Verdict
 from ckpt_explorer.api import predict_random
 from ckpt_explorer.errors import CheckpointExplorerError
-from ckpt_explorer.evidence import check_values
+from ckpt_explorer.evidence import ValuesCheck, check_values
 from ckpt_explorer.export import state_dict_bytes
 from ckpt_explorer.loading import DTYPES, LoadedModel, LoadReport, available_devices, load, report_of
 from ckpt_explorer.text import plural, visible
 from ckpt_explorer.ui import answers, decide, evidence, journey, plain, verdict
 from ckpt_explorer.ui.session import Session, controlled
+from ckpt_explorer.ui.watched import Tell, watched
 
-EVERY = 0.1
-"""Seconds from one drawing of the bar to the next."""
 SHOWN_LINES = 10
 LIST_HEIGHT = 260
 """Pixels of a list that is longer; it scrolls."""
@@ -80,27 +78,21 @@ def offer(here: Session, alignment: Alignment) -> None:
 
 
 def _load(here: Session, alignment: Alignment, strict: bool, device: str) -> None:
-    """Load with progress; the button that is drawn before the loop stops it at its next step."""
+    """Load with progress, and compare what was loaded with the file."""
     here.forget_loaded()
-    bar = st.progress(0.0, "Reading tensors")
-    st.button("Stop", key="stop-loading")
 
-    drawn = 0.0
+    def work(tell: Tell) -> tuple[LoadedModel, ValuesCheck]:
+        def progress(done: int, of: int) -> None:
+            tell(f"Reading tensors: {done:,} of {of:,}", done, of)
 
-    def progress(done: int, of: int) -> None:
-        nonlocal drawn
-        if done == of or time.monotonic() - drawn > EVERY:  # drawing is also where Stop is heard
-            drawn = time.monotonic()
-            bar.progress(done / of, f"Reading tensors: {done:,} of {of:,}")
-
-    try:
         loaded = load(alignment, device=device, dtype=here.load_choice.dtype, strict=strict, progress=progress)
-        bar.progress(1.0, "Comparing every tensor with the file")
-        here.values = check_values(loaded)
-    except CheckpointExplorerError as error:
-        here.message = ("error", str(error))
-        st.rerun()
-    here.loaded, here.loaded_as = loaded, (here.place, alignment.rules)
+        tell("Comparing every tensor with the file", 1, 1)
+        return loaded, check_values(loaded)
+
+    found = watched(here, "Reading tensors", "stop-loading", work)
+    if found is not None:
+        here.loaded, here.values = found
+        here.loaded_as = (here.place, alignment.rules)
     st.rerun()
 
 

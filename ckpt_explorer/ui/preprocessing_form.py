@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from ckpt_explorer.api import agreements, fitting_preprocessing, input_channels, usual_preprocessing
-from ckpt_explorer.errors import CheckpointExplorerError, PreprocessingError
+from ckpt_explorer.errors import PreprocessingError
 from ckpt_explorer.evidence.fitting_preprocessing import FoundPreprocessing
+from ckpt_explorer.evidence.pictures import spread
+from ckpt_explorer.evidence.ranking import Ranking
+from ckpt_explorer.inference.agreement import Agreement
 from ckpt_explorer.inference.prediction import NamedImage
-from ckpt_explorer.inference.preprocessing import PRESETS, SMALL_PICTURE, Preprocessing, preprocessing, values_from_text
+from ckpt_explorer.inference.preprocessing import PRESETS, Preprocessing, preprocessing, size_kept, values_from_text
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
 from ckpt_explorer.ui import plain, session
 from ckpt_explorer.ui.choices import StepsChoice
 from ckpt_explorer.ui.session import Session, controlled
+from ckpt_explorer.ui.watched import Tell, watched
 
 MOST_COMPARED = 200
 """Pictures whose answers are compared: each preparation costs a forward pass over them."""
-
-Result = TypeVar("Result")
 
 
 def show(here: Session, loaded: LoadedModel) -> Preprocessing | None:
@@ -67,8 +68,7 @@ def _put(here: Session, steps: Preprocessing, preset: str) -> None:
 
 def _fields(here: Session, form: StepsChoice, channels: int) -> None:
     def choose(name: str) -> None:
-        size = form.size if PRESETS[name].values.size > SMALL_PICTURE >= form.size else None
-        _put(here, preprocessing(name, size=size, channels=channels), name)
+        _put(here, preprocessing(name, size=size_kept(name, form.size), channels=channels), name)
 
     def resize_to(size: int) -> None:
         form.size = size
@@ -145,11 +145,12 @@ def _images(here: Session) -> list[NamedImage]:
 
 
 def _find(here: Session, loaded: LoadedModel, usual: Preprocessing) -> None:
-    found = _watched(
-        here,
-        "Trying preparations",
-        lambda progress: fitting_preprocessing(loaded, _images(here), usual, progress),
-    )
+    def work(tell: Tell) -> FoundPreprocessing | None:
+        return fitting_preprocessing(
+            loaded, _images(here), usual, lambda done, of: tell("Trying preparations", done, of)
+        )
+
+    found = watched(here, "Trying preparations", "stop-asking", work)
     if found is None:
         here.message = here.message or (
             "error",
@@ -165,45 +166,26 @@ def _find(here: Session, loaded: LoadedModel, usual: Preprocessing) -> None:
 
 def _compare(here: Session, loaded: LoadedModel, form: StepsChoice, found: FoundPreprocessing) -> None:
     images = _images(here)
-    some = [images[at * len(images) // MOST_COMPARED] for at in range(MOST_COMPARED)]
-    same = _watched(
-        here,
-        "Comparing answers",
-        lambda progress: agreements(
+    some = [images[place] for place in spread(MOST_COMPARED, len(images))]
+
+    def work(tell: Tell) -> tuple[Agreement, ...]:
+        return agreements(
             loaded,
-            images if len(images) <= MOST_COMPARED else some,
+            some,
             found.chosen.steps,
             found.others,
-            progress=progress,
-        ),
-    )
-    form.agreements = same or ()
+            progress=lambda done, of: tell("Comparing answers", done, of),
+        )
+
+    form.agreements = watched(here, "Comparing answers", "stop-asking", work) or ()
     st.rerun()
 
 
-def _watched(here: Session, what: str, work: Callable[[Callable[[int, int], None]], Result]) -> Result | None:
-    """What `work` finds, with a bar; the button that is drawn before the work stops it at its next step. None and a
-    message where it can't be done."""
-    bar = st.progress(0.0, what)
-    st.button("Stop", key="stop-asking")
-
-    def tell(done: int, of: int) -> None:
-        bar.progress(min(done / of, 1.0) if of else 0.0, what)
-
-    try:
-        return work(tell)
-    except CheckpointExplorerError as error:
-        here.message = ("error", str(error))
-        return None
-
-
 def _found(form: StepsChoice, found: FoundPreprocessing) -> None:
-    sizes = "" if found.sizes is None else f"\n{found.sizes.says}"
-    plain.say(f"{found.says}{sizes}", "note" if len(found.group) > 1 else "good", key="preprocessing-found")
-    near = [row for row in map(found.row, found.group) if row is not None]
-    if len(near) > 1:
+    plain.say("\n".join(found.sentences), "note" if len(found.group) > 1 else "good", key="preprocessing-found")
+    if len(found.near) > 1:
         with st.container(horizontal=True, key="near-preprocessing"):
-            for row in near:
+            for row in found.near:
                 st.button(
                     f"Take {row.name}",
                     key=f"take-preprocessing-{row.name}",
@@ -214,27 +196,18 @@ def _found(form: StepsChoice, found: FoundPreprocessing) -> None:
         says = "; ".join(row.says for row in form.agreements)
         plain.say(f"Beside {found.chosen.name}: {says}.", "note", key="preprocessing-agreement")
     with st.expander("All that was tried"):
-        st.dataframe(_table(found), hide_index=True, key="preprocessing-ranking")
+        st.dataframe(_table(found, "preprocessing"), hide_index=True, key="preprocessing-ranking")
         if found.sizes is not None:
-            rows: list[dict[str, Any]] = [
-                {
-                    "size": row.name,
-                    "mean |z|": round(row.mean_z, 3),
-                    "log-variance gap": round(row.log_variance_gap, 3),
-                    "fits": row.name in found.sizes.group,
-                }
-                for row in found.sizes.ranking
-            ]
-            st.dataframe(pd.DataFrame(rows), hide_index=True, key="size-ranking")
+            st.dataframe(_table(found.sizes, "size"), hide_index=True, key="size-ranking")
         plain.quiet(
             "Means and variances of your pictures at the first BatchNorms, against those of training: 0 is right. What fits can't be told apart by these pictures."
         )
 
 
-def _table(found: FoundPreprocessing) -> pd.DataFrame:
+def _table(found: Ranking[Any], what: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "preprocessing": [row.name for row in found.ranking],
+            what: [row.name for row in found.ranking],
             "mean |z|": [round(row.mean_z, 3) for row in found.ranking],
             "log-variance gap": [round(row.log_variance_gap, 3) for row in found.ranking],
             "fits": [row.name in found.group for row in found.ranking],

@@ -10,6 +10,8 @@ from ckpt_explorer.key_pair import Status
 
 STYLE = Path(__file__).parent / "key_diff" / "key_diff.css"
 _RULE = re.compile(r"--([a-z]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
+PAGES = {False: "#ffffff", True: "#0f1319"}
+"""The page's background, light and dark, as in `.streamlit/config.toml`."""
 _NAMES = {Status.SHAPE_MISMATCH: "mismatch"}
 
 

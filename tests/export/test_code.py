@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,31 @@ def test_masks_and_what_lies_beside_the_network_are_dealt_with(tmp_path: Path) -
     theirs = torch.load(tmp_path / "theirs.pth")
     assert theirs.keys() == target.tree.keys()
     assert all(torch.equal(theirs[key], alignment.tensor(key)) for key in theirs)
+
+
+@pytest.mark.parametrize("spelt", ["spectral_norm", "parametrizations.spectral_norm", "weight_norm"])
+def test_weights_that_are_computed_from_others_are_computed_by_the_script_too(tmp_path: Path, spelt: str) -> None:
+    target = small_architecture()
+    model, pictures = network(target), torch.rand(2, 3, 64, 64)
+    norms: dict[str, Callable[[torch.nn.Module], torch.nn.Module]] = {
+        "spectral_norm": torch.nn.utils.spectral_norm,
+        "parametrizations.spectral_norm": torch.nn.utils.parametrizations.spectral_norm,
+        "weight_norm": torch.nn.utils.parametrizations.weight_norm,
+    }
+    for layer in [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]:
+        norms[spelt](layer)
+    model.eval()
+    logits = model(pictures)
+    file = write_checkpoint(tmp_path, model.state_dict())
+    alignment = propose(open_checkpoint(file), architecture=target).alignment
+    assert alignment.verdict == "complete"
+    run(tmp_path, as_code(alignment), file, tmp_path / "theirs.pth")
+    theirs = torch.load(tmp_path / "theirs.pth")
+    assert theirs.keys() == target.tree.keys()
+    assert all(torch.equal(theirs[key], alignment.tensor(key)) for key in theirs)
+    plain = network(target).eval()
+    plain.load_state_dict(theirs)
+    assert torch.allclose(plain(pictures), logits, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dialect", ["caffe", "norm in conv", "conv module", "counted"])
