@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from ckpt_explorer.anatomy.networks import Network, networks_of
 from ckpt_explorer.anatomy.norms import Match, norms_of_blocks
 from ckpt_explorer.anatomy.slots import settle
 from ckpt_explorer.anatomy.tokens import shared_front, tokens
+from ckpt_explorer.copies import is_averaged, is_copy
 
 
 class Place(NamedTuple):
@@ -84,21 +84,6 @@ class Anatomy:
             yield Placed(Place("head", 0, 0, "head", False), self.head, "", False)
 
 
-_COPY = re.compile(
-    r"(^|[._])(encoder_k|target|momentum|teacher|ema|shadow|averag\w*|key_encoder|online)([._]|\d|$)", re.IGNORECASE
-)
-
-
-def is_copy(prefix: str) -> bool:
-    """Whether a prefix reads like a second, averaged or momentum, copy of a network."""
-    return _COPY.search(prefix) is not None
-
-
-def averaged(prefix: str) -> bool:
-    """Whether a prefix reads like a copy that is not trained itself: of an online network and its target, the target."""
-    return any(found[2].lower() != "online" for found in _COPY.finditer(prefix))
-
-
 def anatomies_of(shapes: Mapping[str, Shape]) -> list[Anatomy]:
     """The residual networks in a state dict of these shapes, by convention the one to load first.
 
@@ -130,7 +115,7 @@ def _standing(found: Anatomy) -> tuple[object, ...]:
     front = "".join(found.network.root)
     return (
         -len(found.network.blocks),
-        is_copy(front) + averaged(front),
+        is_copy(front) + is_averaged(front),
         found.stem is None,
         found.head is None,
         len(found.network.root),

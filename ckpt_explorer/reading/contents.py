@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
+from ckpt_explorer.copies import is_averaged
 from ckpt_explorer.reading.optimizers import OptimizerState, optimizer_state
 from ckpt_explorer.reading.pickles.described import Call, Global, InertDict, TupleKey
 from ckpt_explorer.reading.pickles.torch_objects import (
@@ -38,7 +39,6 @@ _NOT_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|sched\w*|lr_sched\w*|scaler|amp|loops|callbacks|momentum_buffer|grads?)([._]|$)", re.IGNORECASE
 )
 _VERSION = re.compile(r"([A-Za-z][\w-]*?)[-_.]version")
-_COPIES = re.compile(r"ema|averag|shadow|momentum|teacher|target|polyak|swa", re.IGNORECASE)
 
 
 class Contents:
@@ -288,6 +288,6 @@ def preferred(state_dicts: list[StateDict]) -> str:
     def rank(state_dict: StateDict) -> tuple[int, int, bool, int]:
         kernels = sum(len(info.shape) == 4 for info in state_dict.values())
         learned = sum(info.dtype.startswith(("float", "bfloat")) for info in state_dict.values())
-        return (kernels, learned if not kernels else 0, not _COPIES.search(state_dict.path), -len(state_dict.path))
+        return (kernels, learned if not kernels else 0, not is_averaged(state_dict.path), -len(state_dict.path))
 
     return max(state_dicts, key=rank).path if len(state_dicts) > 1 else state_dicts[0].path

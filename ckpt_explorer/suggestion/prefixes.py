@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ckpt_explorer.anatomy import is_copy
+from ckpt_explorer.copies import is_copy
 
 INNER_WRAPPERS = (
     "_orig_mod",

@@ -13,7 +13,7 @@ from ckpt_explorer.text import plural, shape_as_text
 from ckpt_explorer.ui import journey, plain, session
 from ckpt_explorer.ui.map_layout import HEIGHT, WIDTH, Slab, Tile, laid_out
 from ckpt_explorer.ui.plain import in_plotly
-from ckpt_explorer.ui.status_colours import colour_of, colours, mixed
+from ckpt_explorer.ui.status_colours import PAGES, colour_of, colours, mixed
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -111,7 +111,7 @@ def figure(
     from plotly.graph_objects import Bar, Figure
 
     shown = colours(dark)
-    text, page = ("#e6e9ee", "#0e1117") if dark else ("#1d2129", "#ffffff")
+    text, page = "#e6e9ee" if dark else "#1d2129", PAGES[dark]
     traces = [
         Bar(
             x=[tile.box.x + tile.box.width / 2 for tile in own],
