@@ -1,8 +1,8 @@
 """Predicting: pictures a second, held against the bare loop of decode, resize, normalise and forward; and memory.
 
-Printed (`python -m pytest tests/benchmarks/test_predicting.py -s`) and not asserted: on a busy machine they would fail
-for no fault of the code. The aims are 1.05 times the bare loop for 1,000 pictures, and memory that does not grow from
-100 pictures to 10,000. PREDICTING_PICTURES sets how many; 96 on a slow machine.
+Times are printed (`python -m pytest tests/benchmarks/test_predicting.py -s`) and not asserted: on a busy machine they
+would fail for no fault of the code. The aim is 1.05 times the bare loop for 1,000 pictures; PREDICTING_PICTURES sets how
+many, 96 on a slow machine. Memory is asserted: it does not grow from 100 pictures to 10,000 (3,000 in CI).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from tests.inference.networks import resnet20
 COUNT = int(os.environ.get("PREDICTING_PICTURES", "96"))
 BATCH = 32
 STEPS = preprocessing("imagenet")
+NOISE = 40
+"""MiB by which the allocators' peaks differ from run to run. The answers to 10,000 pictures are not kept here."""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,7 @@ def test_memory_does_not_grow_with_the_pictures() -> None:
             pass
 
     run(100)
-    grown = {count: peak_of(lambda count=count: run(count))[1] for count in (100, 1_000, 10_000)}  # type: ignore[misc]
+    few, many = 100, 3_000 if os.environ.get("CI") else 10_000
+    grown = {count: peak_of(lambda count=count: run(count))[1] for count in (few, many)}  # type: ignore[misc]
     print("\n" + ", ".join(f"{count:,} pictures: {mib:.0f} MiB" for count, mib in grown.items()))
-    assert grown
+    assert grown[many] < grown[few] + NOISE
