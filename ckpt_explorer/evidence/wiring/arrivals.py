@@ -22,6 +22,7 @@ from ckpt_explorer.evidence.wiring.flow import (
     through,
 )
 from ckpt_explorer.evidence.wiring.graph import Graph, Step
+from ckpt_explorer.evidence.wiring.shuffles import better_orders
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,9 @@ _TINY = 1e-30
 
 CRAMPED = 4
 """Pixels along a map's side up to which the edges, which are unlike the rest, are half of it or more."""
+
+WEAK_MISFIT = 0.25
+"""The misfit from which a layer is asked whether any other order of its inputs would do as well."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ class Figures:
     for kernel sums S and input means m. `misfit_without_pattern` is the same with the inputs' average in place of
     each input's own mean: where it is smaller, the conv does not know its inputs. `spread` is the correlation, and
     `gain` the median, of log running_var minus log of the predicted variance. All None where they can't be had.
-    `cramped` says that the prediction of the mean is a rough one: see `Arrival.is_cramped`.
+    `cramped` says that the prediction of the mean is a rough one: see `Arrival.is_cramped`. `better_orders` is the share
+    of other orders of the inputs that explain as much as their own: asked of those above WEAK_MISFIT, None of others.
     """
 
     norm: str
@@ -133,6 +138,7 @@ class Figures:
     spread: float | None = None
     gain: float | None = None
     cramped: bool = False
+    better_orders: float | None = None
 
     @property
     def share(self) -> float | None:
@@ -187,6 +193,7 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
         misfit_without_pattern=_fit(target, (flat / scale)[alive])[1],
         spread=correlation(spread[alive], variance[alive]),
         gain=float((variance - spread)[alive].median()) if bool(alive.any()) else None,
+        better_orders=better_orders(arrival, side, alive) if misfit is not None and misfit > WEAK_MISFIT else None,
     )
 
 
