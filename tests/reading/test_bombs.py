@@ -48,6 +48,11 @@ def packed(instructions: bytes) -> bytes:
     return archive(b"\x80\x02" + instructions + b".", packed=True)
 
 
+def _again(name: bytes, given: bytes) -> bytes:
+    """The same call made ten thousand times."""
+    return b"(" + given + b"q\x01" + name + b"q\x02](" + b"h\x02h\x01\x85R" * 10_000 + b"el"
+
+
 BOMBS = {
     "a dict for every byte": b"(" + b"}" * (MAX_OBJECTS + 10) + b"l",
     "a list for every byte, one in the other": b"]" * (MAX_OBJECTS + 10),
@@ -58,6 +63,12 @@ BOMBS = {
     "one object put on the stack and taken off again for ever": b"N" + b"20" * 4_000_000,
     "calls of calls": b"cos\nsystem\n" + b")R" * (MAX_OBJECTS + 10),
     "sixty million bytes of text": text("x" * 60_000_000),
+    "a list made a shape again and again": _again(b"ctorch\nSize\n", b"](" + b"K\x01" * 200_000 + b"e"),
+    "a list made a mapping again and again": _again(
+        b"ccollections\nOrderedDict\n",
+        b"](" + b"".join(b"](J" + struct.pack("<I", number) + b"Ne" for number in range(50_000)) + b"e",
+    ),
+    "a long key in many mappings": b"((" + text("x" * 300) * 16 + b"tq\x01]((" + b"}h\x01Ns" * 100_000 + b"l",
 }
 
 

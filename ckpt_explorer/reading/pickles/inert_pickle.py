@@ -27,6 +27,7 @@ from ckpt_explorer.reading.pickles.described import (
     PickleCutShort,
     PickleError,
     PickleTooLarge,
+    TupleKey,
     as_dict_key,
 )
 from ckpt_explorer.reading.pickles.memo import Memo
@@ -259,8 +260,6 @@ class Walk:
             return shortcut(self, position + 5)
         return position
 
-    # ------------------------------------------------------------------ what the opcodes share
-
     def take(self, count: int) -> bytes:
         """The next `count` bytes, after a check that they exist."""
         return bytes(self.view(count))
@@ -273,11 +272,18 @@ class Walk:
         self.position = start + count
         return memoryview(self.data)[start : start + count]
 
-    def count_object(self) -> None:
+    def count_object(self, count: int = 1) -> None:
         """To be called for each mapping, list and call: they take more memory than their opcode took in the file."""
-        self.objects += 1
+        self.objects += count
         if self.objects > self.most_objects:
             raise PickleTooLarge(f"the pickle builds more than {self.most_objects:,} objects", self.position)
+
+    def count_copy(self, made: Any) -> None:
+        """To be called for what a few bytes copied: they may do so again and again."""
+        if isinstance(made, bytes):
+            self.count_text(len(made))
+        elif type(made) is tuple or isinstance(made, dict):
+            self.count_object(len(made) // (2 if isinstance(made, dict) else 16))
 
     def count_text(self, length: int) -> None:
         """To be called for each text, and each copy of bytes, that is not short."""
@@ -346,8 +352,7 @@ class Walk:
         if type(callee) is Global:
             if callee.constructor is not None and type(arguments) is tuple:
                 described = callee.constructor(arguments)
-                if type(described) is bytes:
-                    self.count_text(len(described))
+                self.count_copy(described)
                 if described is not NotImplemented:
                     return described
             if callee.given is None:
@@ -373,6 +378,7 @@ class Walk:
         keys = flat[::2]
         if set(map(type, keys)) != {str}:
             keys = list(map(as_dict_key, keys))
+            self.count_text(sum(len(key.text) for key in keys if isinstance(key, TupleKey)))
         into.update(zip(keys, flat[1::2], strict=True))
 
     def extend(self, target: Any, values: list[Any]) -> None:
@@ -387,6 +393,7 @@ class Walk:
         if not isinstance(target, Call | InertDict):
             return  # attributes of a plain value: nothing we describe has any
         if isinstance(target.state, dict) and isinstance(state, dict):
-            target.state.update(state)
+            target.state = {**target.state, **state}
+            self.count_copy(target.state)
         else:
             target.state = state

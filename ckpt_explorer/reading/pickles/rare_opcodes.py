@@ -170,6 +170,7 @@ def _new_object_with_keywords(walk: Walk) -> None:
     made = walk.call(callee, arguments)
     if isinstance(made, Call) and isinstance(keywords, dict):
         made.pairs = dict(keywords)
+        walk.count_copy(made.pairs)
     walk.stack.append(made)
 
 
