@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ckpt_explorer.checkpoint import Composed, TensorInfo
+from ckpt_explorer.dtypes import ITEM_BYTES, PACKED
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.text import shape_as_text, visible
 
@@ -152,12 +153,14 @@ def _per_channel(info: TensorInfo, make: MakePart) -> torch.Tensor:
 
 
 def _onto(quantised: torch.Tensor, whole: TensorInfo, make: MakePart) -> torch.Tensor:
-    """`quantised` with the bytes, the offset and the strides of `whole`.
+    """`quantised` with the integers, the offset and the strides of `whole`.
 
     torch can't make a quantised tensor of bytes (it would lack its scale, and touching it ends the process), so the
-    bytes are given to one that has a scale.
+    storage is given to one that has a scale. (It is read as the integers in it, whose byte order may have to be turned.)
     """
-    flat = make(whole._replace(shape=(whole.storage.size,), stride=(1,), offset=0, dtype="uint8"))
+    dtype = "uint8" if whole.dtype in PACKED else whole.dtype
+    elements = whole.storage.size // ITEM_BYTES[dtype]
+    flat = make(whole._replace(shape=(elements,), stride=(1,), offset=0, dtype=dtype))
     typed: Any = torch.storage.TypedStorage
     storage = typed(wrap_storage=flat.untyped_storage(), dtype=quantised.dtype, _internal=True)
     return quantised.set_(storage, whole.offset, whole.shape, whole.stride)

@@ -35,6 +35,9 @@ STARTS: dict[Format, tuple[int, bytes]] = {
 }
 """Formats that are told by some bytes at one place."""
 
+_BEFORE_JSON = (b"{", b" ", b"\n", b"\r", b"\t")
+"""What a safetensors header begins with: an object, or the white space that JSON allows before it."""
+
 START = 40_000
 """How many of a file's first bytes are looked at."""
 
@@ -163,7 +166,7 @@ def _web_page(source: Source, start: bytes) -> Diagnosis | None:
 
 
 def _looks_like_safetensors(start: bytes, size: int) -> bool:
-    if size < 10 or start[8:9] not in (b"{", b" "):
+    if size < 10 or start[8:9] not in _BEFORE_JSON:
         return False
     length = int(struct.unpack_from("<Q", start)[0])
     return 2 <= length <= 100_000_000 and start[8:].lstrip()[:1] == b"{"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ckpt_explorer.reading import open_checkpoint
 
 PLAIN = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex128, torch.complex64, torch.complex32, torch.bcomplex32, torch.bool,
@@ -85,3 +87,15 @@ def assert_same(ours: Tensor, theirs: Tensor, key: str) -> None:
     for (name, our_part), (_, their_part) in zip(parts(ours), parts(theirs), strict=True):
         assert (our_part.shape, our_part.dtype) == (their_part.shape, their_part.dtype), f"{key}: {name}"
         assert elements(our_part) == elements(their_part), f"{key}: {name}"
+
+
+def assert_opens_as(data: bytes, theirs: Mapping[str, Tensor]) -> None:
+    """The file opens with those keys in that order, and those tensors."""
+    ours = open_checkpoint(data, "model.pth").state_dict
+    assert list(ours) == list(theirs)
+    for key, tensor in theirs.items():
+        info = ours[key]
+        if not tensor.is_nested:
+            assert info.shape == tuple(tensor.shape), key
+        assert f"torch.{info.dtype}" == str(tensor.dtype), key
+        assert_same(ours.tensor(key), tensor, key)

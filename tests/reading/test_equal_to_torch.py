@@ -6,6 +6,7 @@ Bits are compared as untyped bytes, so that two NaNs of different payload differ
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import pickletools
 import struct
@@ -24,7 +25,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from ckpt_explorer.reading import open_checkpoint
-from tests.reading.equal_tensors import PLAIN, SAFETENSORS, assert_same, bits
+from tests.reading.equal_tensors import PLAIN, SAFETENSORS, assert_opens_as, assert_same, bits
 from tests.reading.pickles import saved
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -39,18 +40,6 @@ SAVED: dict[str, dict[str, Any]] = {
     "legacy, protocol 5": {"legacy": True, "pickle_protocol": 5},
 }
 """The ways in which torch.save writes."""
-
-
-def assert_opens_as(data: bytes, theirs: Mapping[str, Tensor]) -> None:
-    """The file opens with those keys in that order, and those tensors."""
-    ours = open_checkpoint(data, "model.pth").state_dict
-    assert list(ours) == list(theirs)
-    for key, tensor in theirs.items():
-        info = ours[key]
-        if not tensor.is_nested:
-            assert info.shape == tuple(tensor.shape), key
-        assert f"torch.{info.dtype}" == str(tensor.dtype), key
-        assert_same(ours.tensor(key), tensor, key)
 
 
 def assert_equal_to_torch(value: Mapping[str, Tensor], how: str) -> None:
@@ -263,7 +252,9 @@ BIG_ENDIAN = [dtype for dtype in PLAIN if dtype.itemsize > 1 and not str(dtype).
 
 def test_written_on_a_big_endian_machine() -> None:
     tensors = {str(dtype): bits((3, 5), dtype) for dtype in BIG_ENDIAN if dtype is not torch.bcomplex32}
+    tensors["qint32"] = torch.quantize_per_tensor(torch.linspace(-9, 9, 12), 0.1, 3, torch.qint32)
     widths = [dtype.itemsize // (2 if dtype.is_complex else 1) for dtype in BIG_ENDIAN if dtype is not torch.bcomplex32]
+    widths.append(4)
 
     def turned(name: str, content: bytes) -> bytes:
         if name.endswith("byteorder"):
@@ -300,7 +291,12 @@ def test_legacy_of_a_big_endian_machine() -> None:
 
 def test_safetensors_of_every_dtype_and_shape() -> None:
     tensors = {str(dtype): bits((3, 4), dtype, number) for number, dtype in enumerate(SAFETENSORS)}
-    tensors |= {"scalar": bits((), torch.float32), "empty": torch.empty(0, 3), "long": bits((1,) * 12, torch.int16)}
+    tensors |= {
+        "scalar": bits((), torch.float32),
+        "empty": torch.empty(0, 3),
+        "hollow": torch.empty(3, 0, 2),
+        "long": bits((1,) * 12, torch.int16),
+    }
     data = save_safetensors(tensors, {"format": "pt"})
     unread = ("torch.float8_e8m0fnu", "torch.float4_e2m1fn_x2")  # safetensors writes them, and its reader knows neither
     theirs = {key: tensors.pop(key) for key in unread}
@@ -309,6 +305,13 @@ def test_safetensors_of_every_dtype_and_shape() -> None:
     assert set(ours) == set(theirs)
     for key, tensor in theirs.items():
         assert_same(ours.tensor(key), tensor, key)
+
+
+@pytest.mark.parametrize("space", ["\n", "\t ", " "])
+def test_safetensors_whose_header_begins_with_white_space(space: str) -> None:
+    header = space.encode() + json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    data = struct.pack("<Q", len(header)) + header + struct.pack("<f", 2.5)
+    assert_opens_as(data, load_safetensors(data))
 
 
 def test_an_optimizer_beside_a_network() -> None:

@@ -162,11 +162,13 @@ def _in_bytes(source: Source, key: str, shape: list[int], dtype: str) -> list[in
 
 
 def _contiguous(shape: list[int]) -> tuple[tuple[int, ...], int]:
+    """The strides that torch gives such a tensor, and the number of its elements."""
     stride: list[int] = []
-    elements = 1
+    elements = step = 1
     for side in reversed(shape):
-        stride.insert(0, elements)
+        stride.insert(0, step)
         elements *= side
+        step *= max(side, 1)
     return tuple(stride), elements
 
 

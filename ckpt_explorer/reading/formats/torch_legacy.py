@@ -59,7 +59,7 @@ def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
         if not isinstance(claim, StorageClaim):
             return claim
         first = noted_claims.setdefault(claim.key, claim)
-        if first.dtype != claim.dtype:
+        if first.dtype != claim.dtype and _size(first) != _size(claim):  # (one without bytes may have several types)
             raise damaged(
                 source, f"storage {visible(claim.key)!r} is {first.dtype} in one place and {claim.dtype} in another"
             )
@@ -91,6 +91,11 @@ def read_torch_legacy(source: Source, salvage: bool = False) -> PickledFile:
     here = frozenset(places) if len(places) < len(keys) else None
     writer = "torch.save before PyTorch 1.6 (legacy)"
     return PickledFile(root, names, find_storages, writer, here=here, devices=tuple(storages.devices))
+
+
+def _size(claim: StorageClaim) -> int:
+    """Bytes that a storage should have."""
+    return claim.elements * ITEM_BYTES[claim.dtype]
 
 
 def _counted(source: Source, key: str, start: int, size: int) -> memoryview:
@@ -126,7 +131,7 @@ def _storage_places(
         local = source.step is None
         count = _COUNT.unpack(source.view(position, position + 8))[0] if local else claim.elements
         position += 8
-        size = count * ITEM_BYTES[claim.dtype]
+        size = _size(claim)
         if count < 0 or count != claim.elements:
             raise damaged(
                 source,

@@ -117,8 +117,12 @@ def pickle_record(records: Records) -> Record | None:
     Raises:
         CorruptCheckpoint: it has several.
     """
-    names = [name for name in records.records.ending("data.pkl") if not name.startswith("__MACOSX/")]
-    names = [name for name in names if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))]
+    names = [
+        name
+        for name in records.records.ending("data.pkl")
+        if name == "data.pkl" or name.endswith(("/data.pkl", "\\data.pkl"))
+    ]
+    names = [name for name in names if not name.startswith("__MACOSX/")] or names
     if not names:
         return None
     depth = min(len(re.findall(r"[/\\]", name)) for name in names)
