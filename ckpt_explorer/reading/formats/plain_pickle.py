@@ -16,9 +16,10 @@ from ckpt_explorer.errors import CheckpointExplorerError
 from ckpt_explorer.reading.formats.torch_legacy import read_torch_legacy
 from ckpt_explorer.reading.formats.torch_zip import read_torch_zip
 from ckpt_explorer.reading.pickles.claims import unknown_storage
+from ckpt_explorer.reading.pickles.constructors import CONSTRUCTORS
 from ckpt_explorer.reading.pickles.described import Global
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
-from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, StorageClaim
+from ckpt_explorer.reading.pickles.torch_objects import StorageClaim
 from ckpt_explorer.reading.sources.source import Source
 
 LOAD_FROM_BYTES = "torch.storage._load_from_bytes"

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from ckpt_explorer.errors import Diagnosis
 from ckpt_explorer.reading.formats.torch_zip import MAX_PICKLE, MAX_UNPACKED_PICKLE, says_big_endian, storages_in
 from ckpt_explorer.reading.formats.torchscript_code import Declared, DeclaredClasses
+from ckpt_explorer.reading.pickles.constructors import CONSTRUCTORS
 from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
 from ckpt_explorer.reading.pickles.grades import code_first
 from ckpt_explorer.reading.pickles.pickled import PickledFile, walk
-from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, TENSOR_CLAIMS, StorageClaim, storage_claim
+from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, StorageClaim, storage_claim
 from ckpt_explorer.reading.refusals import damaged
 from ckpt_explorer.reading.sources.records import STORED, Records
 from ckpt_explorer.reading.sources.source import Source

@@ -76,15 +76,15 @@ class InertDict(dict[Any, Any]):
 
 
 class TupleKey:
-    """A tuple of plain values that keys a mapping.
+    """A tuple of plain values, or a large number, that keys a mapping.
 
-    Python's hash of a tuple can be steered by whoever wrote the file, so that a million keys fall on one place and
+    Python's hash of either can be steered by whoever wrote the file, so that a million keys fall on one place and
     storing them takes days; the hash of a text can't.
     """
 
     __slots__ = ("text",)
 
-    def __init__(self, parts: tuple[Any, ...]) -> None:
+    def __init__(self, parts: tuple[Any, ...] | int) -> None:
         self.text = repr(parts)
 
     def __hash__(self) -> int:
@@ -99,7 +99,7 @@ class TupleKey:
 
 _SCALARS = (str, int, float, bytes, type(None))
 _SAFE_HASH = 1 << 60
-MAX_KEY_PARTS = 16
+MAX_KEY_PARTS, MAX_INNER_PARTS = 16, 4
 MAX_KEY_PART = 300
 """Characters of a text, bytes of a byte string and bits of a number in such a key."""
 
@@ -111,7 +111,7 @@ def as_dict_key(key: Any) -> Any:
     deep, whose hash would overflow the C stack.
     """
     if isinstance(key, int):
-        return key if -_SAFE_HASH < key < _SAFE_HASH else _key_of((key,))
+        return key if -_SAFE_HASH < key < _SAFE_HASH else _key_of(key)
     if isinstance(key, str | bytes | float | None):
         return key
     return _key_of(key)
@@ -119,9 +119,14 @@ def as_dict_key(key: Any) -> Any:
 
 def _key_of(key: Any) -> TupleKey | Call:
     """A stand-in that says what the key is, where that is short; else one that is equal to no other."""
-    if type(key) is tuple and len(key) <= MAX_KEY_PARTS and all(map(_is_short, key)):
+    parts = key if type(key) is tuple else (key,) if isinstance(key, int) else None
+    if parts is not None and len(parts) <= MAX_KEY_PARTS and all(map(_is_short_or_few, parts)):
         return TupleKey(key)
     return Call(Global("", "key"), (key,))
+
+
+def _is_short_or_few(part: Any) -> bool:
+    return _is_short(part) or (type(part) is tuple and len(part) <= MAX_INNER_PARTS and all(map(_is_short, part)))
 
 
 def _is_short(part: Any) -> bool:

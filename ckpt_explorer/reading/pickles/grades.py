@@ -10,7 +10,8 @@ from types import MappingProxyType
 from ckpt_explorer.checkpoint import GlobalKind, GlobalName
 from ckpt_explorer.dtypes import ITEM_BYTES
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
-from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, STORAGE_DTYPES
+from ckpt_explorer.reading.pickles.constructors import CONSTRUCTORS
+from ckpt_explorer.reading.pickles.torch_objects import STORAGE_DTYPES
 from ckpt_explorer.text import listed, visible
 
 _DATA: dict[str, str] = {

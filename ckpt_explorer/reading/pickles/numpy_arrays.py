@@ -1,5 +1,7 @@
 """NumPy's arrays and numbers in a pickle: arrays become claims on bytes of the file, numbers become numbers.
 
+So do tensors of the first PyTorch, of which a pickle too says what they are only after it has made them.
+
 An array is a call to NumPy's `_reconstruct` whose state holds dtype, shape and bytes (or `_frombuffer` of them). Files
 of torch.save hold them too, beside the weights or in their place.
 
@@ -14,6 +16,7 @@ import struct
 from typing import Any
 
 from ckpt_explorer.dtypes import ITEM_BYTES
+from ckpt_explorer.reading.pickles.constructors import OLD_CLASSES, set_afterwards
 from ckpt_explorer.reading.pickles.described import Call, Global
 from ckpt_explorer.reading.pickles.torch_objects import MAX_DIMENSIONS, ComposedClaim, TensorClaim
 from ckpt_explorer.reading.storages import MadeStorage
@@ -34,7 +37,8 @@ _RECONSTRUCT = frozenset(f"{module}.multiarray._reconstruct" for module in _MODU
 _FROM_BUFFER = frozenset(f"{module}.numeric._frombuffer" for module in _MODULES)
 _SCALAR = frozenset(f"{module}.multiarray.scalar" for module in _MODULES)
 _FROM_NUMPY = frozenset({"torch._utils._rebuild_device_tensor_from_numpy", "torch._utils._rebuild_xla_tensor"})
-_OURS = _RECONSTRUCT | _FROM_BUFFER | _SCALAR | _FROM_NUMPY
+_OLD = frozenset({*OLD_CLASSES, "torch.nn.parameter.Parameter"})
+_OURS = _RECONSTRUCT | _FROM_BUFFER | _SCALAR | _FROM_NUMPY | _OLD
 
 
 def with_arrays(root: Any, names: dict[str, Global]) -> Any:
@@ -77,6 +81,8 @@ def _replaced(node: Call, encoded: dict[int, bytes]) -> Any:
         return _array(node, _as_bytes(data, encoded), dtype, shape, bool(fortran))
     if type(node.args) is not tuple:
         return node
+    if name in _OLD:
+        return set_afterwards(node)
     if name in _FROM_BUFFER and len(node.args) == 4:
         data, dtype, shape, order = node.args
         return _array(node, _as_bytes(data, encoded), dtype, shape, order == "F")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ckpt_explorer.errors import CorruptCheckpoint, Diagnosis
 from ckpt_explorer.reading.pickles.claims import FindStorages
+from ckpt_explorer.reading.pickles.constructors import CONSTRUCTORS
 from ckpt_explorer.reading.pickles.described import (
     Constructor,
     Global,
@@ -19,7 +20,7 @@ from ckpt_explorer.reading.pickles.described import (
 from ckpt_explorer.reading.pickles.grades import asks_for_code
 from ckpt_explorer.reading.pickles.inert_pickle import MAX_OPCODES, Shortcut, Walk, walk_pickle
 from ckpt_explorer.reading.pickles.numpy_arrays import with_arrays
-from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
+from ckpt_explorer.reading.pickles.torch_objects import storage_claim
 from ckpt_explorer.reading.refusals import cut_short, damaged, too_large
 from ckpt_explorer.reading.sources.records import Records
 from ckpt_explorer.reading.sources.source import Source

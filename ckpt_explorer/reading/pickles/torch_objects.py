@@ -5,11 +5,14 @@ Source: `torch/_utils.py` (the `_rebuild_*` functions and the order of their arg
 
 from __future__ import annotations
 
+import struct
+from functools import partial
 from typing import Any, NamedTuple
 
 from ckpt_explorer.checkpoint import Storage, TensorInfo
 from ckpt_explorer.dtypes import ITEM_BYTES
-from ckpt_explorer.reading.pickles.described import Call, Constructor, Global, InertDict
+from ckpt_explorer.reading.pickles.described import Call, Global
+from ckpt_explorer.reading.storages import MadeStorage
 
 MAX_DIMENSIONS = 64
 
@@ -122,8 +125,13 @@ def _whole_numbers(values: Any) -> bool:
     return type(values) is tuple and all(type(value) is int for value in values)
 
 
-def _tensor(arguments: tuple[Any, ...]) -> Any:
-    storage, offset, shape, stride = arguments[:4]
+def _sides(values: Any) -> Any:
+    """A shape or strides as a tuple: torch takes a list of few numbers as well."""
+    return tuple(values) if type(values) is list and len(values) <= MAX_DIMENSIONS else values
+
+
+def strided(arguments: tuple[Any, ...]) -> Any:
+    storage, offset, shape, stride = arguments[0], arguments[1], _sides(arguments[2]), _sides(arguments[3])
     if type(storage) is StorageClaim and type(offset) is int and _whole_numbers(shape) and _whole_numbers(stride):
         return TensorClaim(storage, offset, shape, stride, storage.dtype)
     return NotImplemented
@@ -131,14 +139,14 @@ def _tensor(arguments: tuple[Any, ...]) -> Any:
 
 def tensor_v2(arguments: tuple[Any, ...]) -> Any:
     if len(arguments) == 7 and arguments[6]:
-        return _with_bits(_tensor(arguments), arguments[6])
-    return _tensor(arguments) if len(arguments) >= 4 else NotImplemented
+        return _with_bits(strided(arguments), arguments[6])
+    return strided(arguments) if len(arguments) >= 4 else NotImplemented
 
 
-def _tensor_v3(arguments: tuple[Any, ...]) -> Any:
+def tensor_v3(arguments: tuple[Any, ...]) -> Any:
     if len(arguments) < 7 or not _is_torch_dtype(arguments[6]):
         return NotImplemented
-    claim = _tensor(arguments)
+    claim = strided(arguments)
     if type(claim) is not TensorClaim:
         return NotImplemented
     typed = claim._replace(dtype=arguments[6].name)
@@ -146,10 +154,10 @@ def _tensor_v3(arguments: tuple[Any, ...]) -> Any:
 
 
 def _with_bits(claim: Any, metadata: Any) -> Any:
-    """A tensor that is read conjugated or negated (`torch._utils.set_tensor_metadata`)."""
+    """A tensor that is read conjugated or negated (`torch._utils.set_tensor_metadata`, which looks at the names alone)."""
     if type(claim) is not TensorClaim or not isinstance(metadata, dict):
         return NotImplemented
-    bits = tuple(name for name in ("conj", "neg") if metadata.get(name) is True)
+    bits = tuple(name for name in ("conj", "neg") if name in metadata)
     return ComposedClaim("bits", (claim,), claim.shape, claim.dtype, bits) if bits else claim
 
 
@@ -157,11 +165,11 @@ def _is_torch_dtype(name: Any) -> bool:
     return isinstance(name, Global) and name.module == "torch" and name.name in ITEM_BYTES
 
 
-def _first_if_tensor(arguments: tuple[Any, ...]) -> Any:
+def first_if_tensor(arguments: tuple[Any, ...]) -> Any:
     return arguments[0] if arguments and type(arguments[0]) in TENSOR_CLAIMS else NotImplemented
 
 
-def _sparse(arguments: tuple[Any, ...]) -> Any:
+def sparse(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_sparse_tensor(layout, (indices, values, size[, is_coalesced]))`, or with two kinds of indices."""
     if len(arguments) != 2 or not isinstance(arguments[0], str) or type(arguments[1]) is not tuple:
         return NotImplemented
@@ -169,21 +177,21 @@ def _sparse(arguments: tuple[Any, ...]) -> Any:
     count = {"sparse_coo": 2, "sparse_csr": 3, "sparse_csc": 3, "sparse_bsr": 3, "sparse_bsc": 3}.get(layout)
     if count is None or len(data) not in (count + 1, count + 1 + (layout == "sparse_coo")):
         return NotImplemented
-    parts, shape = data[:count], data[count]
+    parts, shape = data[:count], _sides(data[count])
     if any(type(part) is not TensorClaim for part in parts) or not _whole_numbers(shape):
         return NotImplemented
     coalesced = data[3] if layout == "sparse_coo" and len(data) == 4 and isinstance(data[3], bool) else None
     return ComposedClaim(layout, parts, shape, parts[-1].dtype, coalesced)
 
 
-def _layout(arguments: tuple[Any, ...]) -> Any:
+def layout(arguments: tuple[Any, ...]) -> Any:
     """`torch.serialization._get_layout("torch.sparse_coo")`: the layout's own name."""
     if len(arguments) == 1 and isinstance(arguments[0], str) and arguments[0].startswith("torch."):
         return arguments[0].removeprefix("torch.")
     return NotImplemented
 
 
-def _nested(arguments: tuple[Any, ...]) -> Any:
+def nested(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_nested_tensor(buffer, sizes, strides, offsets)`: a batch of tensors of different sizes."""
     if len(arguments) != 4 or any(type(part) is not TensorClaim for part in arguments):
         return NotImplemented
@@ -192,7 +200,7 @@ def _nested(arguments: tuple[Any, ...]) -> Any:
     return ComposedClaim("nested", arguments, (sizes.shape[0] if sizes.shape else 0, *[0] * dimensions), buffer.dtype)
 
 
-def _jagged(arguments: tuple[Any, ...]) -> Any:
+def jagged(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_njt({"values": ..., "offsets": ..., "lengths": ..., "_ragged_idx": ...})`: the newer nested layout."""
     state = arguments[0] if len(arguments) == 1 else None
     if not isinstance(state, dict) or state.get("_ragged_idx", 1) != 1:
@@ -206,9 +214,9 @@ def _jagged(arguments: tuple[Any, ...]) -> Any:
     return ComposedClaim("jagged", parts, (max(offsets.shape[0] - 1, 0), 0, *values.shape[1:]), values.dtype)
 
 
-def _quantised(arguments: tuple[Any, ...]) -> Any:
+def quantised(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_qtensor(storage, offset, size, stride, (scheme, scale, zero point[, axis]), ...)`."""
-    claim = _tensor(arguments) if len(arguments) >= 5 else NotImplemented
+    claim = strided(arguments) if len(arguments) >= 5 else NotImplemented
     if type(claim) is not TensorClaim or type(arguments[4]) is not tuple or not arguments[4]:
         return NotImplemented
     scheme, *values = arguments[4]
@@ -216,13 +224,37 @@ def _quantised(arguments: tuple[Any, ...]) -> Any:
     if name == "per_tensor_affine" and len(values) == 2 and all(type(value) in (int, float) for value in values):
         return ComposedClaim("per_tensor_affine", (claim,), claim.shape, claim.dtype, (float(values[0]), values[1]))
     if name.startswith("per_channel_affine") and len(values) == 3 and type(values[2]) is int:
-        tensors = all(type(value) is TensorClaim for value in values[:2])
+        of_floats = name.endswith("float_qparams")
+        scales = _numbers(values[0], "float32" if of_floats else "float64")
+        zero_points = _numbers(values[1], "float32" if of_floats else "int64")
+        tensors = type(scales) is type(zero_points) is TensorClaim
         if tensors and 0 <= values[2] < len(claim.shape):
-            return ComposedClaim("per_channel_affine", (claim, *values[:2]), claim.shape, claim.dtype, values[2])
+            return ComposedClaim(
+                "per_channel_affine", (claim, scales, zero_points), claim.shape, claim.dtype, values[2]
+            )
     return claim
 
 
-def _meta(arguments: tuple[Any, ...]) -> Any:
+def _numbers(values: Any, dtype: str) -> Any:
+    """The tensor of a list of numbers, as PyTorch 1.3 pickled scales. They are looked at when it is asked for."""
+    if type(values) is not list:
+        return values
+    size = len(values) * ITEM_BYTES[dtype]
+    storage = MadeStorage("list", size, partial(_packed, values, len(values), dtype))
+    return TensorClaim(storage, 0, (len(values),), (1,), dtype)
+
+
+def _packed(values: list[Any], count: int, dtype: str) -> memoryview:
+    try:
+        return memoryview(struct.pack(f"<{count}{_PACKED_AS[dtype]}", *values))
+    except (struct.error, OverflowError):
+        raise ValueError(f"a list that should have {count:,} numbers has others") from None
+
+
+_PACKED_AS = {"float32": "f", "float64": "d", "int64": "q"}
+
+
+def meta(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_meta_tensor_no_storage(dtype, size, stride, requires_grad)`: a shape that never had values."""
     if len(arguments) < 3 or not _is_torch_dtype(arguments[0]):
         return NotImplemented
@@ -231,87 +263,46 @@ def _meta(arguments: tuple[Any, ...]) -> Any:
     return ComposedClaim("meta", (), arguments[1], arguments[0].name, arguments[2])
 
 
-def _moved(arguments: tuple[Any, ...]) -> Any:
+def moved(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_device_tensor_from_cpu_tensor(data, dtype, device, requires_grad)`: written for a device without storages."""
-    if len(arguments) != 4 or type(arguments[0]) is not TensorClaim or not _is_torch_dtype(arguments[1]):
+    if len(arguments) != 4 or type(arguments[0]) not in TENSOR_CLAIMS or not _is_torch_dtype(arguments[1]):
         return NotImplemented
     if arguments[1].name == arguments[0].dtype:
         return arguments[0]
+    if type(arguments[0]) is not TensorClaim:
+        return NotImplemented
     return ComposedClaim("cast", (arguments[0],), arguments[0].shape, arguments[1].name)
 
 
-def _subclass(arguments: tuple[Any, ...]) -> Any:
+def subclass(arguments: tuple[Any, ...]) -> Any:
     """`_rebuild_from_type_v2(function, type, arguments, state)`: the tensor below a subclass."""
     if len(arguments) < 3 or not isinstance(arguments[0], Global) or type(arguments[2]) is not tuple:
         return NotImplemented
+    if str(arguments[1]) == "torch.distributed.tensor.DTensor" and len(arguments) == 4:
+        return _distributed(arguments[2], arguments[3])
     constructor = arguments[0].constructor
-    if constructor is None or constructor is _subclass:
+    if constructor is None or constructor is subclass:
         return NotImplemented
     made = constructor(arguments[2])
     return made if type(made) in TENSOR_CLAIMS else NotImplemented
 
 
-def _size(arguments: tuple[Any, ...]) -> Any:
-    if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
-        return tuple(arguments[0])
-    return NotImplemented
+def _distributed(arguments: tuple[Any, ...], state: Any) -> Any:
+    """A DTensor that this process held as a whole: its local tensor, if that has its shape and is no summand of it.
 
-
-def _mapping(arguments: tuple[Any, ...]) -> Any:
-    """A dict, an OrderedDict or a defaultdict, empty or made from a list of pairs (as Python 2 pickled them)."""
-    made = InertDict()
-    pairs = arguments[0] if arguments and isinstance(arguments[0], list | tuple) else []
-    for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str | int):
-            return NotImplemented
-        made[pair[0]] = pair[1]
-    if arguments and isinstance(arguments[0], dict):
-        made.update(arguments[0])
-    return made
-
-
-def _encode(arguments: tuple[Any, ...]) -> Any:
-    """`_codecs.encode(text, "latin1")`: how protocol 2 writes bytes."""
-    if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] in ("latin1", "latin-1"):
-        try:
-            return arguments[0].encode("latin-1")
-        except UnicodeEncodeError:
-            return NotImplemented
-    return NotImplemented
-
-
-def _no_bytes(arguments: tuple[Any, ...]) -> Any:
-    """`bytes()`: how protocol 2 writes an empty byte string."""
-    return NotImplemented if arguments else b""
-
-
-CONSTRUCTORS: dict[str, Constructor] = {
-    "torch._utils._rebuild_tensor": tensor_v2,
-    "torch._utils._rebuild_tensor_v2": tensor_v2,
-    "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_qtensor": _quantised,
-    "torch._utils._rebuild_sparse_tensor": _sparse,
-    "torch._utils._rebuild_nested_tensor": _nested,
-    "torch.nested._internal.nested_tensor._rebuild_njt": _jagged,
-    "torch._utils._rebuild_meta_tensor_no_storage": _meta,
-    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _moved,
-    "torch.serialization._get_layout": _layout,
-    "torch._utils._rebuild_parameter": _first_if_tensor,
-    "torch._utils._rebuild_parameter_with_state": _first_if_tensor,
-    "torch.nn.parameter.Parameter": _first_if_tensor,  # as torch before 0.4 pickled them
-    "torch.autograd.variable.Variable": _first_if_tensor,
-    "torch._tensor._rebuild_from_type_v2": _subclass,
-    "torch._tensor._rebuild_from_type": _subclass,
-    "torch.Size": _size,
-    "collections.OrderedDict": _mapping,
-    "collections.defaultdict": lambda arguments: _mapping(arguments[1:]),
-    "collections.Counter": _mapping,
-    "builtins.dict": _mapping,
-    "__builtin__.dict": _mapping,
-    "_codecs.encode": _encode,
-    "builtins.bytes": _no_bytes,
-    "__builtin__.bytes": _no_bytes,
-}
+    `arguments` are `(class, dtype, size, ...)`; `_local_tensor` is an attribute, and `_spec` says how it was placed.
+    """
+    named = state[1] if type(state) is tuple and len(state) == 2 else state
+    if not isinstance(named, dict):
+        return NotImplemented
+    local, spec = as_claim(named.get("_local_tensor")), named.get("_spec")
+    placements = spec.state.get("placements") if isinstance(spec, Call) and isinstance(spec.state, dict) else None
+    if type(local) not in TENSOR_CLAIMS or len(arguments) < 3 or type(placements) is not tuple:
+        return NotImplemented
+    if len(placements) > MAX_DIMENSIONS:
+        return NotImplemented
+    known = all(isinstance(place, Call) and place.name.endswith((".Shard", ".Replicate")) for place in placements)
+    return local if known and _sides(arguments[2]) == local.shape else NotImplemented
 
 
 def module_state(node: Any) -> dict[str, Any] | None:
