@@ -85,6 +85,7 @@ def from_pickled(source: Source, kind: str, file: PickledFile) -> Checkpoint:
             *((left_of_it(source, sum(map(len, contents.state_dicts)), lost),) if file.here is not None else ()),
             *_of_globals(source, kind, file, contents),
             *_of_kind(source, kind),
+            *_of_names(source, contents),
             *_of_devices(source, file.devices),
             *file.diagnoses,
             *_of_name(source.name, kind),
@@ -131,6 +132,16 @@ def _of_kind(source: Source, kind: str) -> Iterator[Diagnosis]:
             "F10",
             f"{visible(source.name)} holds NumPy arrays ({kind}), not tensors of PyTorch's",
             "they are read as tensors under the same names; convert writes them as PyTorch or safetensors would.",
+        )
+
+
+def _of_names(source: Source, contents: Contents) -> Iterator[Diagnosis]:
+    if contents.nameless:
+        (found,) = contents.state_dicts
+        yield Diagnosis(
+            "F14",
+            f"{visible(source.name)} holds {plural(len(found), 'tensor')} and no state dict: they have no names of their own",
+            "they are listed by their places in the file; if it should hold a network's weights, this is another file.",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ckpt_explorer.checkpoint import Entry, StateDict, TensorInfo
 from ckpt_explorer.copies import is_averaged
+from ckpt_explorer.reading import plain_values
 from ckpt_explorer.reading.optimizers import OptimizerState, optimizer_state
 from ckpt_explorer.reading.pickles.described import Call, Global, InertDict, TupleKey
 from ckpt_explorer.reading.pickles.torch_objects import (
@@ -16,7 +17,7 @@ from ckpt_explorer.reading.pickles.torch_objects import (
     StorageClaim,
     module_state,
 )
-from ckpt_explorer.reading.plain_values import plain_value
+from ckpt_explorer.reading.plain_values import plain_text, plain_value
 from ckpt_explorer.text import listed, plural, visible
 
 MAX_ENTRIES = 2000
@@ -26,6 +27,10 @@ MAX_MODULES = 100_000
 MAX_DEPTH = 100
 MAX_PATH = 4096
 MAX_NAME = 300
+SHORT_PATH = 120
+"""Characters of a path that is kept for the case that the same object lies at another one too."""
+DEPTH_OF_KEYS = plain_values.MAX_DEPTH - 1
+"""A key's own parts are written, not theirs: there may be many keys, and the same part in all of them."""
 MAX_VERSIONS = 3
 MAX_STATE_DICTS = 1000
 """Beyond so many, a file is a data set: what is left of it is counted."""
@@ -42,7 +47,10 @@ _VERSION = re.compile(r"([A-Za-z][\w-]*?)[-_.]version")
 
 
 class Contents:
-    """What a walk over the described objects of one file found. The walk visits each object once, however nested."""
+    """What a walk over the described objects of one file found. The walk visits each object once, however nested.
+
+    `nameless` says that the file has no state dict, and its tensors are those of lists or values, named by their places.
+    """
 
     def __init__(self, root: Any, facts: TensorFacts) -> None:
         self.facts = facts
@@ -51,10 +59,18 @@ class Contents:
         self.entries: list[Entry] = []
         self.left_out = 0
         self.versions: list[str] = []
+        self.nameless = False
+        self._paths: set[str] = set()
+        self._first: dict[int, str | None] = {}
+        self._taken: dict[int, StateDict] = {}
+        self._written: dict[int, str] = {}
+        self._aside: list[StateDict] = []
+        self._loose: dict[str, TensorInfo] = {}
         self._walk(root)
+        if not self.state_dicts:
+            self._take_what_there_is()
 
     def _walk(self, root: Any) -> None:
-        seen: set[int] = set()
         waiting = [iter([("", root, True)])]  # one row of siblings a level: a path may be long, and siblings many
         while waiting:
             path, node, weights = next(waiting[-1], _NO_MORE)
@@ -62,14 +78,27 @@ class Contents:
                 waiting.pop()
                 continue
             if isinstance(node, dict | list | tuple | Call) and type(node) not in TENSOR_CLAIMS:
-                if id(node) in seen or len(seen) > MAX_VISITS:
+                if id(node) in self._first or len(self._first) > MAX_VISITS:
+                    self._again(path, node)
                     continue
-                seen.add(id(node))
+                self._first[id(node)] = path if len(path) <= SHORT_PATH else None
                 if len(waiting) > MAX_DEPTH or len(path) > MAX_PATH:
                     deep = f"more than {MAX_DEPTH} levels deep" if len(waiting) > MAX_DEPTH else "under endless names"
                     self._note(path[:MAX_PATH], "nested", f"{deep}, not shown")
                     continue
             waiting.append(self._visit(path, node, weights))
+
+    def _again(self, path: str, node: Any) -> None:
+        """Note an object that lies at another path too; of a state dict, both are it."""
+        taken, first = self._taken.get(id(node)), self._first.get(id(node))
+        within_itself = first is not None and path.startswith(first + "." if first else "")
+        if taken is not None and not within_itself and len(self.state_dicts) < MAX_STATE_DICTS:
+            self._add(StateDict(path, taken.tensors), f", the same as at {visible(taken.path or '(top)')}")
+        elif id(node) in self._written:
+            self._note(path, "value", self._written[id(node)])
+        elif id(node) in self._first and _holds_more(node):
+            where = "as one above" if first is None else f"as at {visible(first or '(top)')}"
+            self._note(path, "same", f"the same {where}")
 
     def _visit(self, path: str, node: Any, weights: bool) -> Iterator[tuple[str, Any, bool]]:
         """Note what `node` is, and yield what is below it and still to be visited."""
@@ -79,7 +108,7 @@ class Contents:
             self._note(
                 path or "(top)", "model", f"a whole model of class {visible(node.name)}; its class is not needed"
             )
-            self._take(path, _module_tensors(state))
+            self._take(path, _module_tensors(state), node)
         elif isinstance(node, dict):
             yield from self._mapping(path, node, weights)
         elif type(node) in TENSOR_CLAIMS:
@@ -87,7 +116,8 @@ class Contents:
             if info is None:  # of a file that was cut short: its bytes are gone
                 self._note(path, "tensor", "lost", shape=node.shape, dtype=node.dtype)
             else:
-                self._note(path, "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
+                self._loose[path] = info
+                self._note(path or "(top)", "tensor", "", tensors=1, size=info.size, shape=info.shape, dtype=info.dtype)
         elif isinstance(node, list | tuple) and not isinstance(node, StorageClaim):
             yield from self._sequence(path, node, weights)
         elif isinstance(node, Call):
@@ -99,24 +129,26 @@ class Contents:
         optimizer = optimizer_state(node)
         if optimizer is not None:
             self._optimizer(path or "(top)", optimizer)
-            return
-        tensors = _tensors_by_text(node)
-        others = len(tensors) < len(node)
+        rest = node if optimizer is None else _without_its_state(node)
+        tensors = _tensors_by_text(rest)
+        others = len(tensors) < len(rest)
         if others:
-            self._note_versions(path, node)
-        kept = weights and not (others and any(isinstance(key, Call) for key in node))
+            self._note_versions(path, rest)
+        kept = weights and not (others and any(isinstance(key, Call) and not _is_value(key) for key in rest))
         if tensors and kept:
-            self._take(path, tensors)
+            self._take(path, tensors, node)
         elif tensors:
             self._count(path, tensors)
-        if path and not tensors:
+        if path and not tensors and optimizer is None:
             self._note(path, "dict", plural(len(node), "entry", "entries"))
         if others:
-            for key, value in node.items():
+            for key, value in rest.items():
                 if type(value) not in TENSOR_CLAIMS:
                     name = _key_as_text(key)[:MAX_NAME]
                     below = f"{path}.{name}" if path else name
                     yield below, value, kept and not _NOT_WEIGHTS.search(name)
+        for name, value in _attributes(node):
+            yield f"{path}.{name}" if path else name, value, kept
 
     def _optimizer(self, path: str, found: OptimizerState) -> None:
         """An optimizer is one line, and one a group: what it keeps of each parameter is counted, not listed."""
@@ -139,7 +171,7 @@ class Contents:
 
     def _sequence(self, path: str, node: list[Any] | tuple[Any, ...], weights: bool) -> Iterator[tuple[str, Any, bool]]:
         if weights and _is_weights_without_names(node, at_the_top=not path):
-            self._take(path, {str(index): value for index, value in enumerate(node)})
+            self._take(path, {str(index): value for index, value in enumerate(node)}, node)
             return
         nested = [(index, value) for index, value in enumerate(node) if isinstance(value, dict | list | tuple | Call)]
         plain = [value for value in node[:8] if not isinstance(value, dict | list | tuple | Call)]
@@ -155,7 +187,12 @@ class Contents:
     def _object(self, path: str, node: Call, weights: bool) -> Iterator[tuple[str, Any, bool]]:
         written = plain_value(node)
         if written is not None:
+            self._written[id(node)] = written
             self._note(path or "(top)", "value", written)
+            given = node.args[0] if len(node.args) == 1 else node.args
+            for index, value in enumerate(given if isinstance(given, list | tuple) else ()):
+                if type(value) in TENSOR_CLAIMS:  # of a set
+                    yield f"{path}.{index}" if path else str(index), value, weights
             return
         fields = [key for key in node.state if isinstance(key, str)] if isinstance(node.state, dict) else []
         named = f": {listed(fields, 6)}" if fields else ""
@@ -174,17 +211,40 @@ class Contents:
         for name, value in inside.items():
             yield f"{path}.{name[:MAX_NAME]}" if path else name[:MAX_NAME], value, weights
 
-    def _take(self, path: str, claims: dict[str, AnyTensorClaim]) -> None:
-        """List `claims` as a state dict at `path`."""
+    def _take(self, path: str, claims: dict[str, AnyTensorClaim], node: Any) -> None:
+        """List `claims`, which are those of `node`, as a state dict at `path`."""
         if len(self.state_dicts) >= MAX_STATE_DICTS:
             self._count(path, claims)
             return
-        found = StateDict(path, dict(self.facts(claims)))
-        self.state_dicts.append(found)
-        self._note(path or "(top)", "state dict", plural(len(found), "tensor"), tensors=len(found), size=found.size)
+        self._taken[id(node)] = found = StateDict(path, dict(self.facts(claims)))
+        self._add(found)
+
+    def _add(self, found: StateDict, same: str = "") -> None:
+        """List a state dict, under a path that no other has: `{"a": {"b": ...}, "a.b": ...}` has two at `a.b`."""
+        number, path = 1, found.path
+        while path in self._paths:
+            number += 1
+            path = f"{found.path} ({number})"
+        self._paths.add(path)
+        self.state_dicts.append(found if path == found.path else StateDict(path, found.tensors))
+        says = plural(len(found), "tensor") + same
+        self._note(path or "(top)", "state dict", says, tensors=len(found), size=found.size)
+
+    def _take_what_there_is(self) -> None:
+        """Where no state dict is found, list what was only counted, or else the tensors that are in no mapping."""
+        aside = {found.path for found in self._aside}
+        if aside:
+            self.entries = [row for row in self.entries if row.kind != "tensors" or row.path not in aside]
+            for found in self._aside[:MAX_STATE_DICTS]:
+                self._add(found)
+        elif self._loose:
+            self.nameless = True
+            loose = {path or "tensor": info for path, info in self._loose.items()}
+            self.state_dicts.append(StateDict("", {key: info._replace(key=key) for key, info in loose.items()}))
 
     def _count(self, path: str, claims: dict[str, AnyTensorClaim]) -> None:
         infos = StateDict(path, self.facts(claims))
+        self._aside.append(infos)
         self._note(path, "tensors", plural(len(infos), "tensor"), tensors=len(infos), size=infos.size)
 
     def _note(self, path: str, kind: str, says: str, **more: Any) -> None:
@@ -244,11 +304,44 @@ def _tensors_by_text(node: dict[Any, Any]) -> dict[str, AnyTensorClaim]:
     return found
 
 
+def _without_its_state(node: dict[Any, Any]) -> dict[Any, Any]:
+    """What lies in an optimizer's mapping beside what every optimizer has."""
+    return {key: value for key, value in node.items() if key not in ("state", "param_groups")}
+
+
+def _attributes(node: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """What was set on a mapping as an attribute, beside a state dict's versions."""
+    state = node.state if isinstance(node, InertDict) else None
+    for key, value in state.items() if isinstance(state, dict) else ():
+        if key != "_metadata":
+            yield f"(attributes).{_key_as_text(key)[:MAX_NAME]}", value
+
+
+def _holds_more(node: Any) -> bool:
+    """Whether an object is worth a word where it lies at a second path: not an empty one, nor a pair of numbers."""
+    if type(node) is tuple:
+        return any(isinstance(value, dict | list | tuple | Call) for value in node[:8])
+    return isinstance(node, Call) or bool(node)
+
+
 def _key_as_text(key: Any) -> str:
     """How a key of a mapping reads."""
-    if isinstance(key, bytes):
-        return key.decode("latin-1")
+    if isinstance(key, bytes):  # Python 2 wrote texts so; torch.load takes them for UTF-8
+        try:
+            return key.decode()
+        except UnicodeDecodeError:
+            return key.decode("latin-1")
+    if isinstance(key, Call) and _is_value(key):
+        return plain_text(key.args[0], DEPTH_OF_KEYS)
     return str(key) if isinstance(key, str | int | float | TupleKey | None) else "?"
+
+
+def _is_value(key: Call) -> bool:
+    """Whether a key stands for a plain value (a dtype, a device, a long tuple), not for a tensor or an unknown object."""
+    value = key.args[0] if key.name == ".key" and type(key.args) is tuple else key
+    if isinstance(value, Call):
+        return plain_value(value, DEPTH_OF_KEYS) is not None
+    return type(value) not in TENSOR_CLAIMS and isinstance(value, tuple | Global)
 
 
 def _texts(values: Any) -> Iterable[str]:

@@ -13,6 +13,8 @@ from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS, AnyTensor
 from ckpt_explorer.text import visible
 
 MAX_PARAMETERS = 200_000
+MAX_DEPTH = 6
+"""Mappings and lists in one another, below an optimizer's state."""
 
 _OPTIMIZERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("NAdam", frozenset({"betas", "momentum_decay"})),
@@ -47,13 +49,17 @@ class OptimizerState:
     groups: tuple[tuple[dict[str, Any], int], ...]
     parameters: int
     tensors: dict[str, AnyTensorClaim]
+    keeps: tuple[str, ...] = ()
 
     @property
     def says(self) -> str:
         """One line: `SGD, 161 parameters in 2 groups, momentum_buffer of each`."""
-        kept = sorted({key.rpartition(".")[2] for key in self.tensors})
         groups = f" in {len(self.groups)} groups" if len(self.groups) > 1 else ""
-        keeps = f", {', '.join(visible(name, 40) for name in kept[:4])} of each" if kept else ", nothing kept yet"
+        keeps = (
+            f", {', '.join(visible(name, 40) for name in self.keeps[:4])} of each"
+            if self.keeps
+            else ", nothing kept yet"
+        )
         return f"{self.kind}, {self.parameters:,} parameters{groups}{keeps}"
 
 
@@ -62,12 +68,18 @@ def optimizer_state(node: dict[Any, Any]) -> OptimizerState | None:
     state, groups = node.get("state"), node.get("param_groups")
     if not isinstance(state, dict) or not isinstance(groups, list):
         return None
+    if any(type(kept) in TENSOR_CLAIMS and isinstance(key, str) for key, kept in state.items()):
+        return None  # tensors under names of their own: it is a network's
     rows = [group for group in groups[:1000] if isinstance(group, dict)]
     settings = [
         ({name: group[name] for name in _SETTINGS if name in group and _is_plain(group[name])}, _count(group))
         for group in rows
     ]
-    return OptimizerState(_kind(rows), tuple(settings), sum(count for _, count in settings), dict(_tensors(state)))
+    found = list(_tensors({"state": state, "param_groups": rows}))
+    keeps = {path[2] for path, _ in found if path[0] == "state" and len(path) > 2}
+    tensors = {".".join(path[path[0] == "state" :]): value for path, value in found}
+    parameters = sum(count for _, count in settings)
+    return OptimizerState(_kind(rows), tuple(settings), parameters, tensors, tuple(sorted(keeps)))
 
 
 def _kind(groups: list[dict[Any, Any]]) -> str:
@@ -86,11 +98,22 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, int | float | bool)
 
 
-def _tensors(state: dict[Any, Any]) -> Iterator[tuple[str, AnyTensorClaim]]:
-    for number, (parameter, kept) in enumerate(state.items()):
-        if number >= MAX_PARAMETERS:
-            return
-        if isinstance(kept, dict):
-            for name, value in kept.items():
-                if type(value) in TENSOR_CLAIMS and isinstance(name, str):
-                    yield f"{parameter if isinstance(parameter, str | int) else number}.{name}", value
+def _tensors(top: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], AnyTensorClaim]]:
+    """The tensors below `top` with their paths, each mapping and list looked at once.
+
+    Not all are a parameter's own: LBFGS keeps lists of them, and a learning rate may be one.
+    """
+    seen: set[int] = set()
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), top)]
+    while waiting:
+        path, node = waiting.pop()
+        if type(node) in TENSOR_CLAIMS:
+            yield path, node
+        elif id(node) not in seen and len(seen) < MAX_PARAMETERS and len(path) < MAX_DEPTH:
+            seen.add(id(node))
+            below = [
+                ((*path, str(key if isinstance(key, str | int) else number)), value)
+                for number, (key, value) in enumerate(node.items() if isinstance(node, dict) else enumerate(node))
+                if isinstance(value, dict | list | tuple)
+            ]
+            waiting.extend(reversed(below))

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt_explorer.reading.pickles.described import Call, Global
-from ckpt_explorer.text import visible
+from ckpt_explorer.reading.pickles.torch_objects import TENSOR_CLAIMS
+from ckpt_explorer.text import shape_as_text, visible
 
 MAX_SHOWN = 12
 MAX_DEPTH = 4
@@ -41,6 +42,8 @@ def plain_text(value: Any, depth: int = 0) -> str:
         return f"{len(value):,} bytes"
     if isinstance(value, Global):
         return visible(str(value), 120)
+    if type(value) in TENSOR_CLAIMS:
+        return f"a tensor of shape {shape_as_text(value.shape[:MAX_SHOWN])}"
     if isinstance(value, list | tuple) and depth < MAX_DEPTH:
         inside = _items(value, depth + 1)
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from ckpt_explorer.errors import RefusedFile
 from ckpt_explorer.reading import open_checkpoint
 from ckpt_explorer.reading.formats import torch_zip
+from ckpt_explorer.reading.pickles.constructors import CONSTRUCTORS
 from ckpt_explorer.reading.pickles.described import Call, Global, PickleError, TupleKey
 from ckpt_explorer.reading.pickles.inert_pickle import Walk, walk_pickle
 from ckpt_explorer.reading.pickles.tensor_runs import tensor_shortcut
-from ckpt_explorer.reading.pickles.torch_objects import CONSTRUCTORS, storage_claim
+from ckpt_explorer.reading.pickles.torch_objects import storage_claim
 from tests.reading.archives import zipped
 from tests.reading.pickles import saved
 
