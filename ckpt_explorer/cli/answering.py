@@ -86,11 +86,7 @@ class Answered:
                     for score in row.top[:top]
                 )
                 write_table(cells, indent="    ")
-        measured = self.timing.as_json()["latency_ms"]
-        write_line(
-            f"{self.timing.per_second:.1f} pictures a second; a batch of {self.pace.batch_size} waits {measured['p50']} ms "
-            f"in the middle, {measured['p99']} ms at the worst hundredth"
-        )
+        write_line(f"{self.timing.per_second:.1f} pictures a second with reading; {self.timing.says}")
         if self.judgement is not None:
             write_judgement(self.judgement, self.names)
         if self.compared is not None:

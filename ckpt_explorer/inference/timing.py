@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PERCENTILES = (50, 90, 99)
+FEWEST_BATCHES = 10
+"""From so many on, percentiles of their times say more than the times themselves."""
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -44,6 +46,20 @@ class Timing:
     def per_second(self) -> float:
         """Pictures answered a second, with everything; 0 before the first."""
         return self.pictures / self.seconds if self.seconds else 0.0
+
+    @property
+    def says(self) -> str:
+        """How long a batch takes in the network: percentiles, or of few batches the fastest and the slowest."""
+        size = max(self.batch_sizes, default=0)
+        if len(self.batches) >= FEWEST_BATCHES:
+            measured = self.as_json()["latency_ms"]
+            return f"a batch of {size}: " + ", ".join(f"{name} {value:,.1f} ms" for name, value in measured.items())
+        if len(self.batches) == 1:
+            return f"one batch of {size}: {self.batches[0]:,.1f} ms"
+        if not self.batches:
+            return "no batch was answered"
+        low, high = min(self.batches), max(self.batches)
+        return f"{len(self.batches)} batches of {size} at most: {low:,.1f} to {high:,.1f} ms"
 
     def as_json(self) -> dict[str, Any]:
         """`latency_ms` is a batch's time in the network, which each of its pictures waits for; `network_ms` a picture's

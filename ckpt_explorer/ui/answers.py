@@ -180,12 +180,9 @@ def _failures(run: PredictRun) -> None:
 def _summary(here: Session, loaded: LoadedModel, run: PredictRun, judged: Judgement | None) -> None:
     good = run.good
     milliseconds = sum(row.milliseconds for row in good) / len(good)
-    timing = run.timing.as_json()
-    latency = timing["latency_ms"]
     plain.quiet(
         f"{plural(len(good), 'picture')} · output shape {good[0].output_shape} a picture · {milliseconds:.1f} ms a picture on {loaded.device} · "
-        f"{timing['pictures_per_second']:,.1f} a second with reading · a batch of {run.pace.batch_size}: "
-        + ", ".join(f"{name} {value:,.1f} ms" for name, value in latency.items())
+        f"{run.timing.per_second:,.1f} a second with reading · {run.timing.says}"
     )
     if judged is not None:
         held_out = "held-out " if here.example is not None and accuracy.source_of(here) == "example" else ""
