@@ -20,7 +20,7 @@ from ckpt_explorer.recipe import Recipe, recipe_for
 from ckpt_explorer.rules import RenamedKey, Renaming, RuleSet, Touched
 from ckpt_explorer.rules.arithmetic import filling
 from ckpt_explorer.rules.pattern import compiled
-from ckpt_explorer.strangers import strangers_among
+from ckpt_explorer.strangers import belongs_to_a_variable, strangers_among
 from ckpt_explorer.verdict import explain
 
 if TYPE_CHECKING:
@@ -104,7 +104,12 @@ class Alignment:
     @cached_property
     def strangers(self) -> tuple[str, ...]:
         """Learned tensors of the file that lie inside a part of the model and have no place there, by renamed key."""
-        left = [pair for pair in self.rows(Status.UNEXPECTED) if pair.renamed and not pair.is_counter]
+        placed = {pair.checkpoint for pair in self.pairs if pair.model and pair.checkpoint}
+        left = [
+            pair
+            for pair in self.rows(Status.UNEXPECTED)
+            if pair.renamed and not pair.is_counter and not belongs_to_a_variable(pair.checkpoint or "", placed)
+        ]
         if not left:
             return ()
         filled = _modules(pair.model for pair in self.pairs if pair.model and pair.checkpoint)

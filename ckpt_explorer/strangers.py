@@ -7,7 +7,7 @@ rule can hide them by renaming the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ckpt_explorer.key_pair import KeyPair, Status
 
@@ -16,6 +16,9 @@ MOST_LOOSE = 4
 
 MOST_PARTS = 40
 """Parts of a name that are looked at."""
+
+ACTIVATIONS = ("relu", "prelu", "act", "activation")
+"""Names under which a network keeps what stands behind its first norm."""
 
 _NO_WEIGHT = re.compile(r"(^|[._])(total_ops|total_params|queue|queue_ptr|filt)$")
 _STATISTIC = re.compile(r"(running|moving)_mean$")
@@ -26,8 +29,12 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
 
     `head` are the keys of the model's last layer, `first_conv` the key of the conv that takes the image.
     """
-    left = [pair for pair in pairs if pair.status is Status.UNEXPECTED and pair.checkpoint]
     placed = {pair.checkpoint: pair.model for pair in pairs if pair.model and pair.checkpoint}
+    left = [
+        pair
+        for pair in pairs
+        if pair.status is Status.UNEXPECTED and pair.checkpoint and not belongs_to_a_variable(pair.checkpoint, placed)
+    ]
     if not left or not placed:
         return ()
     separator = _separators(placed)
@@ -44,7 +51,14 @@ def strangers_among(pairs: Sequence[KeyPair], head: Iterable[str], first_conv: s
         and _lies_inside(pair.checkpoint, parts, separator, known)
     }
     found.update(dict.fromkeys(_loose(left, pairs, placed, first_conv, separator)))
+    found.update(dict.fromkeys(_between(left, pairs, placed, set(head), separator)))
     return tuple(found)
+
+
+def belongs_to_a_variable(key: str, placed: Container[str]) -> bool:
+    """Whether TensorFlow keeps it for a placed tensor, below the tensor's own name: `conv1/weights/Momentum`."""
+    front, mark, _ = key.rpartition("/")
+    return bool(mark) and front in placed
 
 
 def _separators(placed: Iterable[str]) -> str:
@@ -167,6 +181,68 @@ def _loose(
         for pair in norms:
             if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)):
                 yield pair.checkpoint
+
+
+def _between(
+    left: Sequence[KeyPair], pairs: Sequence[KeyPair], placed: Mapping[str, str], head: set[str], separator: str
+) -> Iterable[str]:
+    """What stands beside the parts of a whole network, and can only work between two of them.
+
+    That is a learned activation in the network's own module and, where the file fills the last layer, so that no
+    other part is to come, an attention, one of a few convs that keep the width of their stage, or a conv from one width
+    to another of a network whose own shortcuts have none.
+    """
+    home = _shared_front(placed, separator)
+    near = {
+        pair.checkpoint: pair.checkpoint_shape or ()
+        for pair in left
+        if pair.checkpoint and pair.checkpoint.startswith(home)
+    }
+    filled = [pair.model_shape for pair in pairs if pair.model and pair.checkpoint and pair.model_shape]
+    widths = {shape[0] for shape in filled}
+    projects = any(max(shape[2:]) == 1 for shape in filled if len(shape) == 4)
+    parts: dict[str, list[str]] = {}
+    for key in near:
+        parts.setdefault(key[len(home) :].partition(".")[0], []).append(key)
+    whole = head <= set(placed.values())
+    few = sum(len(shape) == 4 for shape in near.values()) <= MOST_LOOSE
+    for name, keys in parts.items():
+        only = near[keys[0]] if [key[len(home) :] for key in keys] == [f"{name}.weight"] else ()
+        activation = name.rstrip("0123456789_") in ACTIVATIONS and len(only) == 1 and only[0] in {1, *widths}
+        part = {key: near[key] for key in keys}
+        kernels = [shape for shape in part.values() if len(shape) == 4 and {*shape[:2]} <= widths]
+        widens = not projects and any(shape[1] < shape[0] for shape in kernels[:1])
+        keeps = few and len(kernels) == 1 and kernels[0][0] == kernels[0][1] and max(kernels[0][2:]) > 1
+        if activation or (whole and (widens or keeps or _gives_back(part, widths))):
+            yield from keys
+
+
+def _gives_back(part: Mapping[str, tuple[int, ...]], widths: set[int]) -> bool:
+    """Whether a part of the file is an attention: a conv over two maps, or layers that see single pixels.
+
+    Of these, some take as many channels as the network has somewhere, and the others give back as many. Linear layers with
+    a norm between them are a head of their own, as a predictor is.
+    """
+    kernels = [shape for shape in part.values() if len(shape) in (2, 4)]
+    if any(shape[:2] == (1, 2) and max(shape[2:], default=1) > 1 for shape in kernels):
+        return True
+    if len(kernels) < 2 or any(max(shape[2:], default=1) > 1 for shape in kernels):
+        return False
+    if any(len(shape) == 2 for shape in kernels) and any(map(_STATISTIC.search, part)):
+        return False
+    channels = max(max(shape[:2]) for shape in kernels)
+    taking = {shape[0] for shape in kernels if shape[1] == channels}
+    giving = {shape[1] for shape in kernels if shape[0] == channels}
+    paired = sum(channels in shape[:2] for shape in kernels) == len(kernels)
+    return channels in widths and paired and bool(taking) and taking == giving and channels not in taking
+
+
+def _shared_front(keys: Iterable[str], separators: str) -> str:
+    """What all keys begin with, up to a separator."""
+    listed = list(keys)
+    low, high = min(listed), max(listed)
+    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    return low[: max(low.rfind(mark, 0, same) for mark in separators) + 1]
 
 
 def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:
