@@ -64,6 +64,11 @@ class Block:
         """Channels that leave."""
         return self.channels[1] if self.channels else self.convs["conv3" if self.is_bottleneck else "conv2"].out
 
+    @property
+    def inside(self) -> Convs:
+        """The convs that lie below its root: a shortcut may lie elsewhere."""
+        return {slot: conv for slot, conv in self.convs.items() if conv.path[: len(self.root)] == self.root}
+
     def place(self, layer: Layer) -> str:
         """Where a layer stands in the block, as a text that is the same in all blocks of a network."""
         if self.nested:
@@ -220,19 +225,24 @@ def _follows(way: Convs, arriving: int) -> bool:
 
 
 def with_shortcuts(blocks: Sequence[Block], left: list[Layer]) -> list[Layer]:
-    """Give counted blocks that change the width the convs that do so beside them; returns the convs that are still left.
+    """Give blocks that change the width the convs that do so beside them; returns the convs that are still left.
 
-    Convs of shortcuts may stand in a list of their own: each must be the only one of its shape.
+    Convs of shortcuts may stand in a list of their own, or by themselves: each must be the only one of its shape. Blocks
+    that are nested get theirs only where each one gets one: networks whose shortcuts have no conv are common.
     """
-    wanting = [
-        block for block in blocks if not block.nested and "shortcut" not in block.convs and block.inputs != block.out
-    ]
+    wanting = [block for block in blocks if "shortcut" not in block.convs and block.inputs != block.out]
+    beside: dict[int, Layer] = {}
     for block in wanting:
         rivals = [other for other in wanting if (other.inputs, other.out) == (block.inputs, block.out)]
         fitting = [conv for conv in left if (conv.inputs, conv.out, conv.kernel) == (block.inputs, block.out, 1)]
         if len(fitting) == len(rivals) == 1:
-            block.convs = {**block.convs, "shortcut": fitting[0]}
-            block.members = (*block.members, fitting[0])
+            beside[id(block)] = fitting[0]
+    if any(block.nested and id(block) not in beside for block in wanting):
+        wanting = [block for block in wanting if not block.nested]
+    for block in wanting:
+        if conv := beside.get(id(block)):
+            block.convs = {**block.convs, "shortcut": conv}
+            block.members = (*block.members, conv)
             block.readings = [block.convs]
-            left = [conv for conv in left if conv is not fitting[0]]
-    return left
+    taken = {id(block.convs.get("shortcut")) for block in wanting}
+    return [conv for conv in left if id(conv) not in taken]

@@ -15,7 +15,7 @@ from ckpt_explorer.anatomy.tokens import Tokens, number
 def blocks_with_gaps(left: Sequence[Layer], blocks: Sequence[Block]) -> tuple[list[Block], list[Layer]]:
     """Blocks that can be told from the whole ones beside them, and the convs that are in none."""
     nested = [block for block in blocks if block.nested]
-    slots = {block.place(conv): slot for block in nested for slot, conv in block.convs.items()}
+    slots = {block.place(conv): slot for block in nested for slot, conv in block.inside.items()}
     kernels = {(slot, conv.kernel) for block in nested for slot, conv in block.convs.items()}
     shapes = {_shape(block.root) for block in nested}
     depths = sorted({len(shape) for shape in shapes}, reverse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ def norms_of_blocks(blocks: Sequence[Block], norms: Sequence[Layer]) -> dict[int
     classes: dict[object, list[tuple[Block, list[Layer]]]] = defaultdict(list)
     for block in blocks:
         mine = inside[0].get(id(block), [])[:MOST_NORMS]
-        slots = tuple((slot, block.place(layer)) for slot, layer in sorted(block.convs.items()))
+        slots = tuple((slot, block.place(layer)) for slot, layer in sorted(block.inside.items()))
         names = tuple("".join(norm.path[len(block.root) :]) for norm in mine)
         if mine and block.nested:
             classes[(slots, names)].append((block, mine))
@@ -61,7 +61,7 @@ def _inside(blocks: Sequence[Block], norms: Sequence[Layer]) -> tuple[dict[int, 
 def _match_class(members: list[tuple[Block, list[Layer]]], matches: dict[int, Match]) -> None:
     """Match convs and norms of all blocks that have the same names inside, in the same way."""
     block, norms = members[0]
-    slots = sorted(block.convs)
+    slots = sorted(block.inside)
     fits = [
         [all(other[at].out == one.convs[slot].out for one, other in members) for at in range(len(norms))]
         for slot in slots
@@ -172,7 +172,9 @@ def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
             if norm.out == conv.out and id(norm) not in taken
         }
         same = [norm for norm in near.values() if _counts(norm.path) == _counts(conv.path)]
-        closest = max(same, key=lambda norm: _likeness(conv.path, norm.path), default=None)
+        closest = max(
+            same or _behind(conv, near.values()), key=lambda norm: _likeness(conv.path, norm.path), default=None
+        )
         if closest is None:
             left.append(conv)
             continue
@@ -181,6 +183,16 @@ def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
     rest = [norm for norm in norms if id(norm) not in taken]
     matches.update(_by_last_number(left, rest))
     return matches
+
+
+def _behind(conv: Layer, norms: Iterable[Layer]) -> list[Layer]:
+    """The norms that come behind a conv in one numbered list, as `shortcut.1` does behind `shortcut.0`."""
+    at = number(conv.path[-1])
+    return [
+        norm
+        for norm in norms
+        if at is not None and norm.path[:-1] == conv.path[:-1] and (number(norm.path[-1]) or 0) > at
+    ]
 
 
 def _by_last_number(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:

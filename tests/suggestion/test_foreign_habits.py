@@ -193,3 +193,10 @@ def test_a_network_that_was_trained_for_eight_bits_is_another_one() -> None:
             tree |= {f"{front}.scale": tensor(row.shape[0]), f"{front}.observer_enabled": tensor(1, dtype="int64")}
     alignment = proposed(tree)
     assert alignment.verdict is Verdict.INCOMPATIBLE
+
+
+def test_shortcuts_by_themselves_are_those_of_the_blocks_that_change_the_width() -> None:
+    alignment = proposed(
+        renamed(tree_of(), lambda key: re.sub(r"layer(\d)\.0\.downsample\.", r"projection\1.", key)),
+    )
+    assert (alignment.architecture.name, alignment.verdict) == ("resnet18", Verdict.COMPLETE)
