@@ -9,7 +9,7 @@ from ckpt_explorer.anatomy.layers import Layer
 from ckpt_explorer.anatomy.leaves import Leaf
 from ckpt_explorer.anatomy.networks import Network
 from ckpt_explorer.anatomy.norms import Match, nearest
-from ckpt_explorer.anatomy.tokens import Tokens, bare, natural, rank, shared_front
+from ckpt_explorer.anatomy.tokens import Tokens, bare, natural, number, rank, shared_front
 
 HEAD_WORDS = [
     "fc",
@@ -95,6 +95,7 @@ def _same_part(one: Layer, other: Layer, home: Tokens) -> bool:
 def head_of(network: Network, flat: Sequence[Layer]) -> Layer | None:
     """The last layer: it takes the network's features, and no layer of its own kind stands before or behind it.
 
+    Of a list whose first layers take fewer features, it is the last one: the others are exits on the way.
     `flat` are the linear layers and 1x1 convs outside of all blocks. A layer of a projection head is none.
     """
     features = network.blocks[-1].out
@@ -127,7 +128,16 @@ def head_of(network: Network, flat: Sequence[Layer]) -> Layer | None:
             natural(layer.path),
         )
 
-    return min(possible, key=standing)
+    best = min(possible, key=standing)
+    alike = [layer for layer in flat if _words(layer) == _words(best)]
+    if any(layer.inputs < features and natural(layer.path) < natural(best.path) for layer in alike):
+        return max((layer for layer in possible if layer in alike), key=lambda layer: natural(layer.path))
+    return best
+
+
+def _words(layer: Layer) -> tuple[str, ...]:
+    """The words of a layer's name, whatever its numbers: those of a list of exits have the same ones."""
+    return tuple("#" if number(token) is not None else bare(token) for token in layer.path)
 
 
 def _in_chain(layer: Layer, flat: Sequence[Layer]) -> bool:

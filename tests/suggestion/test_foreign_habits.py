@@ -200,3 +200,13 @@ def test_shortcuts_by_themselves_are_those_of_the_blocks_that_change_the_width()
         renamed(tree_of(), lambda key: re.sub(r"layer(\d)\.0\.downsample\.", r"projection\1.", key)),
     )
     assert (alignment.architecture.name, alignment.verdict) == ("resnet18", Verdict.COMPLETE)
+
+
+def test_of_exits_in_a_list_the_last_one_names_the_classes() -> None:
+    tree = renamed(tree_of(), lambda key: key.replace("fc.", "exits.2.1."))
+    tree |= {"exits.0.1.weight": tensor(10, 256), "exits.0.1.bias": tensor(10)}
+    tree |= {"exits.1.1.weight": tensor(10, 512), "exits.1.1.bias": tensor(10)}
+    alignment = proposed(tree)
+    assert {pair.model: pair.checkpoint for pair in alignment.pairs}["fc.weight"] == "exits.2.1.weight"
+    tasks = {key: row for key, row in tree.items() if not key.startswith("exits.0.")}
+    assert {pair.model: pair.checkpoint for pair in proposed(tasks).pairs}["fc.weight"] == "exits.1.1.weight"
