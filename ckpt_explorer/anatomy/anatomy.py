@@ -66,6 +66,21 @@ class Anatomy:
             for other in self.siblings
         )
 
+    def lies_behind(self, key: str) -> bool:
+        """Whether a key is of a layer beside the network's own root that takes its features, as a detector's first one."""
+        return key in self._behind
+
+    @cached_property
+    def _behind(self) -> frozenset[str]:
+        root, features = self.network.root, self.network.blocks[-1].out
+        taken = {id(row.layer) for row in self.placed.values()}
+        return frozenset(
+            key
+            for layer in (*self.layers.convs, *self.layers.linears)
+            if layer.inputs >= features and layer.path[: len(root)] != root and id(layer) not in taken
+            for key in layer.keys.values()
+        )
+
     def _walk(self) -> Iterator[Placed]:
         if self.stem:
             yield Placed(Place("stem", 0, 0, "conv", False), self.stem.conv, "", False)

@@ -48,7 +48,8 @@ def induce(pairing: Pairing, keys: Iterable[str], copies: Sequence[Anatomy] = ()
     theirs = {key for copy in copies for row in copy.placed.values() for key in row.layer.keys.values()} - set(wanted)
 
     def foreign(key: str) -> bool:
-        return key in theirs or pairing.anatomy.belongs_to_another(key)
+        anatomy = pairing.anatomy
+        return key in theirs or anatomy.belongs_to_another(key) or anatomy.lies_behind(key)
 
     search = Search(wanted, list(keys), foreign)
     kinds = KINDS if any(form.root for form in forms) else KINDS[1:]

@@ -210,3 +210,12 @@ def test_of_exits_in_a_list_the_last_one_names_the_classes() -> None:
     assert {pair.model: pair.checkpoint for pair in alignment.pairs}["fc.weight"] == "exits.2.1.weight"
     tasks = {key: row for key, row in tree.items() if not key.startswith("exits.0.")}
     assert {pair.model: pair.checkpoint for pair in proposed(tasks).pairs}["fc.weight"] == "exits.1.1.weight"
+
+
+def test_a_layer_behind_the_network_that_bears_the_name_of_its_stem_is_in_nobodys_way() -> None:
+    tree = {key: row for key, row in tree_of().items() if not key.startswith("fc.")}
+    names = {"conv1.": "0.", "bn1.": "1.", **{f"layer{at}.": f"{at + 3}." for at in (1, 2, 3, 4)}}
+    tree = renamed(tree, lambda key: "body." + names[key.split(".")[0] + "."] + key.split(".", 1)[1])
+    alignment = proposed(tree | {"conv1.weight": tensor(64, 512, 1, 1), "conv1.bias": tensor(64)})
+    assert (alignment.architecture.name, alignment.verdict) == ("resnet18", Verdict.PARTIAL)
+    assert set(alignment.unfilled) == set(alignment.architecture.head)
