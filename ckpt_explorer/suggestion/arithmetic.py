@@ -46,11 +46,14 @@ def arithmetic_rules(pairing: Pairing, shapes: Mapping[str, Shape], architecture
     yield from combining(pairing)
     needed: dict[str, list[str]] = {}
     for key, pairs in by_key.items():
-        shape = shapes[pairs[-1].file.key]
-        name = operation_between(shape, architecture.tree[key].shape, pairing.turned)
+        shape, wanted = shapes[pairs[-1].file.key], architecture.tree[key].shape
+        name = operation_between(shape, wanted, pairing.turned)
         if name:
             needed.setdefault(name, []).append(key)
-    for name, keys in needed.items():
+        turned = OPERATIONS[name].shape(shape) if name in KERNELS_TURNED else None
+        if turned and (then := operation_between(turned, wanted, "")):
+            needed.setdefault(then, []).append(key)
+    for name, keys in sorted(needed.items(), key=lambda row: row[0] not in KERNELS_TURNED):
         if name in KERNELS_TURNED:
             yield Rule("transform", "weight$", name, why=WHY[name])
         else:

@@ -219,3 +219,20 @@ def test_a_layer_behind_the_network_that_bears_the_name_of_its_stem_is_in_nobody
     alignment = proposed(tree | {"conv1.weight": tensor(64, 512, 1, 1), "conv1.bias": tensor(64)})
     assert (alignment.architecture.name, alignment.verdict) == ("resnet18", Verdict.PARTIAL)
     assert set(alignment.unfilled) == set(alignment.architecture.head)
+
+
+def tensorflow(key: str, row: ModelTensor) -> tuple[str, ModelTensor]:
+    """A tensor as TensorFlow keeps it, its last layer as a 1x1 conv."""
+    front, leaf = key.replace("bn", "norm").rsplit(".", 1)
+    shape = (*row.shape[:1:-1], *row.shape[1::-1]) if len(row.shape) == 4 else row.shape
+    shape = (1, 1, *row.shape[::-1]) if len(row.shape) == 2 else shape
+    return f"{front.replace('.', '/')}/{leaf}", ModelTensor(shape, row.dtype, True)
+
+
+def test_a_last_layer_that_tensorflow_keeps_as_a_conv_is_turned_and_flattened() -> None:
+    alignment = proposed(dict(tensorflow(key, row) for key, row in tree_of("resnet50").items()))
+    assert (alignment.architecture.name, alignment.verdict) == ("resnet50", Verdict.COMPLETE)
+    assert [str(rule) for rule in alignment.rules][-2:] == [
+        "transform 'weight$' -> 'HWIO to OIHW'",
+        "transform '^fc.weight$' -> '1x1 conv to linear'",
+    ]
