@@ -111,7 +111,7 @@ def _axes(shapes: Mapping[str, Shape], named: Mapping[str, Mapping[Leaf, str]]) 
 
 def _layer(name: str, keys: dict[Leaf, str], shapes: Mapping[str, Shape], axes: Axes) -> Layer:
     turned = axes == "HWIO"
-    path = tokens(name)
+    path = tokens(said_once(name))
     shape = _kernel(keys, shapes)
     if shape is not None and len(shape) == 4 and axes == "OHWI":
         return Layer(name, path, "conv", keys, shape[0], shape[3], max(shape[1:3]), 2)
@@ -128,6 +128,12 @@ def _layer(name: str, keys: dict[Leaf, str], shapes: Mapping[str, Shape], axes: 
     if len(sizes) == 1 and len(size := next(iter(sizes))) == 1 and _is_norm(keys):
         return Layer(name, path, "norm", keys, size[0])
     return Layer(name, path, "other", keys, shape[0] if shape else 0)
+
+
+def said_once(name: str) -> str:
+    """A layer's name, of one that says it twice: Keras keeps `conv1/conv1/kernel:0`."""
+    half = len(name) // 2
+    return name[:half] if name[half : half + 1] == "/" and name[:half] == name[half + 1 :] else name
 
 
 def _is_norm(keys: Mapping[Leaf, str]) -> bool:

@@ -79,6 +79,8 @@ def _cut(form: Form, name: str) -> Form:
     if name == form.ours:
         return form
     layer = name[: len(name) - len(form.behind)]
+    if form.root and name.startswith(form.root) and len(layer) > len(form.root):
+        return form._replace(layer=layer[len(form.root) :])
     if form.ours.endswith(name) and len(form.ours) - len(name) <= len(form.root):
         return form._replace(root=form.root[len(form.ours) - len(name) :])
     return form._replace(root="", layer=layer)

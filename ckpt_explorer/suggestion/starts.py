@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ckpt_explorer.anatomy.layers import said_once
 from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.pattern import JOINTS
 from ckpt_explorer.suggestion.forms import Form
 from ckpt_explorer.suggestion.pairing import Pair
 from ckpt_explorer.suggestion.prefixes import INNER_WRAPPERS
 from ckpt_explorer.text import plural
+
+SAID_ONCE = Rule("regex", r"^([^/]+)/\1/", r"\1/", why="Keras says the name of every layer twice")
 
 MOST_COLLECTIONS = 3
 """Parts at the top of a file among which the tensors of one layer are divided."""
@@ -19,6 +22,8 @@ MOST_COLLECTIONS = 3
 def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]:
     """The beginnings to try, each a list of rules."""
     ours = [form.ours for form in forms]
+    if sum(said_once(name.rstrip("/")) != name.rstrip("/") for name in ours) * 2 > len(ours):
+        yield [SAID_ONCE]
     keys = [pair.file.key for pair in pairs]
     cut = Counter(
         form.ours[: -len(form.theirs)]

@@ -236,3 +236,18 @@ def test_a_last_layer_that_tensorflow_keeps_as_a_conv_is_turned_and_flattened() 
         "transform 'weight$' -> 'HWIO to OIHW'",
         "transform '^fc.weight$' -> '1x1 conv to linear'",
     ]
+
+
+def test_layers_whose_names_are_said_twice_are_named_once() -> None:
+    def keras(key: str) -> str:
+        name, leaf = key.rsplit(".", 1)
+        found = re.match(r"layer(\d)\.(\d)\.(conv|bn|downsample\.)(\d)", name)
+        if found:
+            stage, block, kind, at = found.groups()
+            kind = ("conv", "bn")[int(at)] if kind == "downsample." else kind
+            name = f"conv{int(stage) + 1}_block{int(block) + 1}_{0 if 'down' in name else at}_{kind}"
+        return f"{name}/{name}/{leaf}"
+
+    alignment = proposed(renamed(tree_of("resnet50"), keras))
+    assert (alignment.architecture.name, alignment.verdict) == ("resnet50", Verdict.COMPLETE)
+    assert str(alignment.rules[0]).startswith("regex ")
