@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
+from operator import itemgetter
 from typing import NamedTuple
 
 from ckpt_explorer.anatomy.blocks import Block, Slot
@@ -156,11 +158,12 @@ def nearest(conv: Layer, norms: Sequence[Layer]) -> Match | None:
 
 
 def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
-    """Norms whose names differ from a conv's in one token: `bn2a_branch1` for `res2a_branch1`."""
+    """Norms whose names differ from a conv's in one token, `bn2a_branch1` for `res2a_branch1`, or that are next to it."""
     by_words: dict[tuple[str, ...], list[Layer]] = defaultdict(list)
     for norm in norms:
         for words in without_one(norm.path):
             by_words[words].append(norm)
+    lists = _numbered(norms)
     matches: dict[int, Match] = {}
     taken: set[int] = set()
     left: list[Layer] = []
@@ -172,9 +175,8 @@ def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
             if norm.out == conv.out and id(norm) not in taken
         }
         same = [norm for norm in near.values() if _counts(norm.path) == _counts(conv.path)]
-        closest = max(
-            same or _behind(conv, near.values()), key=lambda norm: _likeness(conv.path, norm.path), default=None
-        )
+        closest = max(same, key=lambda norm: _likeness(conv.path, norm.path), default=None)
+        closest = closest or _behind(conv, lists, taken)
         if closest is None:
             left.append(conv)
             continue
@@ -185,14 +187,24 @@ def by_name(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:
     return matches
 
 
-def _behind(conv: Layer, norms: Iterable[Layer]) -> list[Layer]:
-    """The norms that come behind a conv in one numbered list, as `shortcut.1` does behind `shortcut.0`."""
-    at = number(conv.path[-1])
-    return [
-        norm
-        for norm in norms
-        if at is not None and norm.path[:-1] == conv.path[:-1] and (number(norm.path[-1]) or 0) > at
-    ]
+def _numbered(norms: Sequence[Layer]) -> dict[Tokens, list[tuple[int, Layer]]]:
+    """The norms whose names end in a number, by what stands in front of it, in the order of the numbers."""
+    lists: dict[Tokens, list[tuple[int, Layer]]] = defaultdict(list)
+    for norm in norms:
+        at = number(norm.path[-1])
+        if at is not None:
+            lists[norm.path[:-1]].append((at, norm))
+    for listed in lists.values():
+        listed.sort(key=itemgetter(0))
+    return lists
+
+
+def _behind(conv: Layer, lists: Mapping[Tokens, list[tuple[int, Layer]]], taken: set[int]) -> Layer | None:
+    """The next norm behind a conv in one numbered list, as `shortcut.1` is behind `shortcut.0`."""
+    at, listed = number(conv.path[-1]), lists.get(conv.path[:-1], [])
+    after = bisect_right(listed, at, key=itemgetter(0)) if at is not None else len(listed)
+    norm = listed[after][1] if after < len(listed) else None
+    return norm if norm is not None and norm.out == conv.out and id(norm) not in taken else None
 
 
 def _by_last_number(convs: Sequence[Layer], norms: Sequence[Layer]) -> dict[int, Match]:

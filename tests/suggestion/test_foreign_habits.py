@@ -251,3 +251,17 @@ def test_layers_whose_names_are_said_twice_are_named_once() -> None:
     alignment = proposed(renamed(tree_of("resnet50"), keras))
     assert (alignment.architecture.name, alignment.verdict) == ("resnet50", Verdict.COMPLETE)
     assert str(alignment.rules[0]).startswith("regex ")
+
+
+def test_a_norm_next_to_its_conv_in_one_numbering_is_its_own() -> None:
+    order: list[str] = []
+    for key in tree_of():  # the shortcut's layers stand behind those of its block
+        layer = key.rpartition(".")[0]
+        if layer not in order:
+            order.append(layer)
+    numbers = {layer: f"layer{at + at // 2 + 2}" for at, layer in enumerate(order)}
+    alignment = proposed(renamed(tree_of(), lambda key: f"{numbers[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}"))
+    assert (alignment.architecture.name, alignment.verdict) == ("resnet18", Verdict.COMPLETE)
+    assert {pair.model: pair.checkpoint for pair in alignment.pairs}["layer2.0.downsample.1.bias"] == (
+        f"{numbers['layer2.0.downsample.1']}.bias"
+    )
