@@ -17,6 +17,12 @@ MOST_LOOSE = 4
 MOST_PARTS = 40
 """Parts of a name that are looked at."""
 
+MOST_IN_FRONT = 8
+"""Convs of a part that makes a picture for the network out of the one given, as a learned resizer does."""
+
+MOST_PLANES = 16
+"""Channels of a picture: colours, or the bands of a satellite."""
+
 ACTIVATIONS = ("relu", "prelu", "act", "activation")
 """Names under which a network keeps what stands behind its first norm."""
 
@@ -159,7 +165,7 @@ def _loose(
     first_conv: str | None,
     separator: str,
 ) -> Iterable[str]:
-    """Convs and norms beside the trunk that would fit into its stem or behind its last block."""
+    """Convs and norms beside the trunk that would fit in front of it, into its stem or behind its last block."""
     stem = next((pair for pair in pairs if pair.model == first_conv and pair.checkpoint), None)
     if stem is None or stem.checkpoint is None or not stem.checkpoint_shape or len(stem.checkpoint_shape) < 4:
         return
@@ -177,6 +183,7 @@ def _loose(
         if pair.checkpoint and (feeds or follows):
             yield pair.checkpoint
     norms = [pair for pair in near if pair.checkpoint and _STATISTIC.search(pair.checkpoint)]
+    yield from (pair.checkpoint for pair in norms if pair.checkpoint and pair.checkpoint_shape == (channels,))
     if not convs and len(norms) <= 2 and not any(len(pair.checkpoint_shape or ()) == 2 for pair in near):
         for pair in norms:
             if pair.checkpoint and pair.checkpoint_shape in ((features,), (width,)):
@@ -189,8 +196,8 @@ def _between(
     """What stands beside the parts of a whole network, and can only work between two of them.
 
     That is a learned activation in the network's own module and, where the file fills the last layer, so that no
-    other part is to come, an attention, one of a few convs that keep the width of their stage, or a conv from one width
-    to another of a network whose own shortcuts have none.
+    other part is to come, an attention, one of a few convs that keep the width of their stage, a conv from one width to
+    another of a network whose own shortcuts have none, or a few layers that look at the picture as well.
     """
     home = _shared_front(placed, separator)
     near = {
@@ -204,17 +211,35 @@ def _between(
     parts: dict[str, list[str]] = {}
     for key in near:
         parts.setdefault(key[len(home) :].partition(".")[0], []).append(key)
+    sizes = {(), (1,), *((width,) for width in widths)}
+    channels = next((shape[1] for shape in filled if len(shape) == 4), 0)
     whole = head <= set(placed.values())
+    if whole and home:
+        yield from _in_front(left, home, channels)
     few = sum(len(shape) == 4 for shape in near.values()) <= MOST_LOOSE
     for name, keys in parts.items():
-        only = near[keys[0]] if [key[len(home) :] for key in keys] == [f"{name}.weight"] else ()
-        activation = name.rstrip("0123456789_") in ACTIVATIONS and len(only) == 1 and only[0] in {1, *widths}
         part = {key: near[key] for key in keys}
+        activation = name.rstrip("0123456789_") in ACTIVATIONS and len(keys) == 1 and part[keys[0]] in sizes
+        looks = [shape for shape in part.values() if len(shape) == 4]
+        in_front = 0 < len(looks) <= MOST_LOOSE and looks[0][1] == channels
         kernels = [shape for shape in part.values() if len(shape) == 4 and {*shape[:2]} <= widths]
         widens = not projects and any(shape[1] < shape[0] for shape in kernels[:1])
         keeps = few and len(kernels) == 1 and kernels[0][0] == kernels[0][1] and max(kernels[0][2:]) > 1
-        if activation or (whole and (widens or keeps or _gives_back(part, widths))):
+        if activation or (whole and (in_front or widens or keeps or _gives_back(part, widths))):
             yield from keys
+
+
+def _in_front(left: Sequence[KeyPair], home: str, channels: int) -> Iterable[str]:
+    """The parts in the modules around a network that take a picture and give one of as many channels as it takes."""
+    parts: dict[str, list[KeyPair]] = {}
+    for pair in left:
+        if pair.checkpoint and pair.checkpoint_shape and not pair.checkpoint.startswith(home):
+            around = _shared_front((pair.checkpoint, home), ".")
+            parts.setdefault(around + pair.checkpoint[len(around) :].partition(".")[0], []).append(pair)
+    for part in parts.values():
+        kernels = [shape for pair in part if len(shape := pair.checkpoint_shape or ()) == 4]
+        if 0 < len(kernels) <= MOST_IN_FRONT and kernels[0][1] <= MOST_PLANES and kernels[-1][0] == channels:
+            yield from (pair.checkpoint for pair in part if pair.checkpoint)
 
 
 def _gives_back(part: Mapping[str, tuple[int, ...]], widths: set[int]) -> bool:

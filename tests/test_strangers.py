@@ -23,6 +23,9 @@ NON_LOCAL: Tensors = {
     "nl.0.W.1.running_mean": (256,),
 }
 CONV: Tensors = {"conv5.weight": (512, 512, 3, 3), "bn5.weight": (512,), "bn5.bias": (512,)}
+INPUT_NORM: Tensors = {"bn0.weight": (3,), "bn0.bias": (3,), "bn0.running_mean": (3,), "bn0.running_var": (3,)}
+TRANSFORMER: Tensors = {"localization.0.weight": (8, 3, 7, 7), "localization.3.weight": (10, 8, 5, 5)}
+ACTIVATION: Tensors = {"act.beta": (1,)}
 PREDICTOR: Tensors = {
     "predictor.0.weight": (128, 512),
     "predictor.1.weight": (128,),
@@ -41,7 +44,9 @@ def with_more(more: Tensors, name: str = "resnet18", without: str = "-") -> Alig
     return align(source, target, suggest(source, target).rules)
 
 
-@pytest.mark.parametrize("more", [CHANNEL_ATTENTION, SPATIAL_ATTENTION, SQUEEZE, NON_LOCAL, CONV])
+@pytest.mark.parametrize(
+    "more", [CHANNEL_ATTENTION, SPATIAL_ATTENTION, SQUEEZE, NON_LOCAL, CONV, INPUT_NORM, TRANSFORMER, ACTIVATION]
+)
 def test_what_stands_between_the_parts_of_a_whole_network_makes_it_another_one(more: Tensors) -> None:
     alignment = with_more(more)
     assert alignment.verdict is Verdict.INCOMPATIBLE
@@ -62,6 +67,23 @@ def test_where_the_last_layer_is_missing_they_may_belong_to_what_comes_behind(mo
 def test_a_learned_activation_behind_the_stem_makes_it_another_network(key: str, size: int) -> None:
     assert with_more({key: (size,)}, without="fc.").verdict is Verdict.INCOMPATIBLE
     assert with_more({f"criterion.{key}": (size,)}).verdict is Verdict.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict"),
+    [
+        ({"to_rgb.weight": (3, 1, 1, 1)}, Verdict.INCOMPATIBLE),
+        ({"resizer.0.weight": (16, 3, 7, 7), "resizer.2.weight": (3, 16, 7, 7)}, Verdict.INCOMPATIBLE),
+        ({"decoder.0.weight": (64, 512, 3, 3), "decoder.2.weight": (3, 64, 3, 3)}, Verdict.COMPLETE),
+        ({"pool.p": (1,)}, Verdict.COMPLETE),
+    ],
+)
+def test_what_makes_the_picture_that_a_network_takes_is_part_of_it(more: Tensors, verdict: Verdict) -> None:
+    target = architecture("resnet18", num_classes=10)
+    tree = {f"model.{key}": row for key, row in target.tree.items()}
+    tree |= {key: ModelTensor(shape, "float32", True) for key, shape in more.items()}
+    source = described(tree)
+    assert align(source, target, suggest(source, target).rules).verdict is verdict
 
 
 def test_a_conv_beside_a_network_without_projections_is_its_shortcut() -> None:
