@@ -36,10 +36,14 @@ _KNOWN: WeakKeyDictionary[StateDict, list[Anatomy]] = WeakKeyDictionary()
 
 
 def networks_in(tensors: Mapping[str, TensorInfo]) -> list[Anatomy]:
-    """The residual networks in `tensors`, the one that convention prefers first; looked for once a state dict."""
+    """The residual networks in `tensors`, the one that convention prefers first; looked for once a state dict.
+
+    A network has one block at least of which no conv is missing.
+    """
     if isinstance(tensors, StateDict) and tensors in _KNOWN:
         return _KNOWN[tensors]
-    found = anatomies_of({key: info.shape for key, info in tensors.items()})
+    read = anatomies_of({key: info.shape for key, info in tensors.items()})
+    found = [anatomy for anatomy in read if _whole(anatomy.network.stages)]
     if isinstance(tensors, StateDict):
         _KNOWN[tensors] = found
     return found
@@ -79,10 +83,14 @@ def _stem_kernel(stem: Stem) -> int:
     return 7 if widens or (stem.more and seen >= 7) else stem.conv.kernel
 
 
+def _whole(stages: list[list[Block]]) -> list[tuple[int, Block]]:
+    """The blocks of which no conv is missing, each with its stage."""
+    return [(at, block) for at, stage in enumerate(stages) for block in stage if block.channels is None]
+
+
 def _spec(stages: list[list[Block]], stem: Stem | None, shortcut: Shortcut) -> ResNetSpec:
     """The numbers that the first whole block and the stem give."""
-    whole = [(at, block) for at, stage in enumerate(stages) for block in stage if block.channels is None]
-    stage, first = whole[0]
+    stage, first = _whole(stages)[0]
     kind: BlockKind = "bottleneck" if first.is_bottleneck else "basic"
     inner, grouped = first.convs["conv1"].out, first.convs["conv2"].inputs
     width = stem.conv.out if stem else stages[0][0].inputs
