@@ -8,9 +8,10 @@ start value because the network was made so) is a remark or nothing; the rest is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ckpt_explorer.evidence.wiring.silence import silent_tensors
 from ckpt_explorer.key_pair import is_counter
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
@@ -28,6 +29,11 @@ statistics of a first layer that is fed 0..255 can be larger."""
 
 ODD_ONE_OUT = 0.2
 """A start value in more than this share of a role's tensors is how the network was made, and not a fault of one of them."""
+
+MAY_BE_DEAD = ("all zero", "dead channels", "tiny variance")
+"""What training and pruning do as well as an accident; which of them it was, the layers before and behind know."""
+
+DEAD_IN_TRAINING = "nothing arrives there by the weights and by the statistics, as pruning and weight decay leave it"
 
 TINY_VARIANCE = 1e-20
 """Below this a channel has not moved for hundreds of batches: each one took a tenth of what was left."""
@@ -65,7 +71,20 @@ def check_health(loaded: LoadedModel) -> tuple[HealthRow, ...]:
             found = HealthRow(key, "still at its start value", start[key])
         if found is not None:
             rows.append(found)
-    return tuple(rows)
+    return tuple(_without_silence(rows, loaded))
+
+
+def _without_silence(rows: list[HealthRow], loaded: LoadedModel) -> list[HealthRow]:
+    """The rows, of which those are remarks that the rest of the network bears out: what is dead was dead in training."""
+    if not any(row.is_doubt and row.finding in MAY_BE_DEAD for row in rows):
+        return rows
+    borne_out = silent_tensors(loaded)
+    return [
+        replace(row, detail=f"{row.detail.partition(':')[0]}: {DEAD_IN_TRAINING}", is_doubt=False)
+        if row.finding in MAY_BE_DEAD and row.key in borne_out
+        else row
+        for row in rows
+    ]
 
 
 def _role(key: str, tensors: Mapping[str, torch.Tensor]) -> Role:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from ckpt_explorer.evidence.wiring.arrivals import WEAK_MISFIT, Arrival, figures
+from ckpt_explorer.evidence.wiring.doubts import PLAINLY, is_scaled
 from ckpt_explorer.evidence.wiring.flow import Kernel, Moments, Norm, rectified
 
 CHANNELS = 16
@@ -48,3 +50,20 @@ def test_a_shuffled_one_fits_in_many_as_well() -> None:
 def test_a_layer_that_fits_well_is_not_asked() -> None:
     row = figures(arrival(0, off=0.02))
     assert row.misfit is not None and row.misfit < WEAK_MISFIT and row.better_orders is None
+
+
+def test_the_part_of_the_inputs_own_means_is_there_or_lacking() -> None:
+    known = [figures(arrival(seed, off=0.02)) for seed in range(12)]
+    assert all(row.pattern is not None and row.pattern > PLAINLY for row in known)
+    chance = torch.Generator().manual_seed(0)
+    for seed in range(12):
+        row = figures(arrival(seed, torch.randperm(CHANNELS, generator=chance), off=0.02))
+        assert row.pattern is not None and row.lacking is not None
+        assert row.pattern < 5 and row.lacking > 0
+
+
+def test_means_and_deviations_together_say_that_a_conv_was_scaled() -> None:
+    halved, doubled = (math.log(2), math.log(1.6)), (-math.log(2), -math.log(1.5))
+    assert is_scaled(halved) and is_scaled(doubled)
+    assert not is_scaled((0.15, 0.73))  # inputs that are far from independent: a whole ResNet-56 has a layer like this
+    assert not is_scaled((-0.15, -0.73)) and not is_scaled((0.3, 0.3))

@@ -31,6 +31,10 @@ Reads = Literal["image", "inside", "stream"]
 
 _TINY = 1e-30
 
+QUIET = 1e-9
+"""A variance of which BatchNorm makes nothing: its eps, 1e-5 and more, is ten thousand times as large. Pruning and weight
+decay drive whole layers there, and of their statistics no ratio means anything."""
+
 CRAMPED = 4
 """Pixels along a map's side up to which the edges, which are unlike the rest, are half of it or more."""
 
@@ -119,7 +123,9 @@ class Figures:
     `spatial` counts the taps of the conv's kernel, `affinity` is the correlation of log |w|^2 with log running_var (it needs no propagation). `misfit` is the relative
     error that each input's mean would need for the prediction to hold, after the slope: sqrt(mean(e^2 / sum(S^2 m^2)))
     for kernel sums S and input means m. `misfit_without_pattern` is the same with the inputs' average in place of
-    each input's own mean: where it is smaller, the conv does not know its inputs. `spread` is the correlation, and
+    each input's own mean: where it is smaller, the conv does not know its inputs. `pattern` and `lacking` say the same
+    in standard errors: how far above nothing, and how far below that of the average, the part is that each input's own
+    mean has in what was kept, beside their average. `spread` is the correlation, and
     `gain` the median, of log running_var minus log of the predicted variance. All None where they can't be had.
     `cramped` says that the prediction of the mean is a rough one: see `Arrival.is_cramped`. `better_orders` is the share
     of other orders of the inputs that explain as much as their own: asked of those above WEAK_MISFIT, None of others.
@@ -135,6 +141,8 @@ class Figures:
     affinity: float | None = None
     misfit: float | None = None
     misfit_without_pattern: float | None = None
+    pattern: float | None = None
+    lacking: float | None = None
     spread: float | None = None
     gain: float | None = None
     cramped: bool = False
@@ -184,6 +192,7 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     predicted = through(sums, given.mean)
     slope, misfit = _fit(target, (predicted / scale)[alive])
     flat = through(sums, given.mean.mean().expand_as(given.mean))
+    pattern, lacking = _own_part(target, (flat / scale)[alive], ((predicted - flat) / scale)[alive])
     spread = (through(kernel.squares, given.variance) + through(kernel.squared, given.variance)).clamp_min(_TINY).log()
     return replace(
         plain,
@@ -191,6 +200,8 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
         slope=slope,
         misfit=misfit,
         misfit_without_pattern=_fit(target, (flat / scale)[alive])[1],
+        pattern=pattern,
+        lacking=lacking,
         spread=correlation(spread[alive], variance[alive]),
         gain=float((variance - spread)[alive].median()) if bool(alive.any()) else None,
         better_orders=better_orders(arrival, side, alive) if misfit is not None and misfit > WEAK_MISFIT else None,
@@ -200,7 +211,14 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
 def _alive(arrival: Arrival) -> torch.Tensor:
     """The channels that take part: of those that weight decay has driven to nothing, no ratio means anything."""
     size, variance = arrival.kernel.size, arrival.kept.variance
-    return (size > 1e-6 * size.median()) & (variance > 1e-6 * variance.median())
+    return (size > 1e-6 * size.median()) & (variance > 1e-6 * variance.median()) & ~silent(arrival)
+
+
+def silent(arrival: Arrival) -> torch.Tensor:
+    """The channels (C,) at which nothing arrives, by the weights and by what was kept: dead in training, or pruned before."""
+    given, kernel = arrival.given, arrival.kernel
+    arriving = kernel.size if given is None else through(kernel.squares, given.mean**2 + given.variance)
+    return (arriving < QUIET) & (arrival.kept.variance < QUIET)
 
 
 def _fit(y: torch.Tensor, x: torch.Tensor) -> tuple[float | None, float | None]:
@@ -211,6 +229,27 @@ def _fit(y: torch.Tensor, x: torch.Tensor) -> tuple[float | None, float | None]:
     slope = float(y @ x) / square
     left = float((y - slope * x).square().mean().sqrt())
     return slope, left / max(abs(slope), 1e-12)
+
+
+def _own_part(y: torch.Tensor, average: torch.Tensor, own: torch.Tensor) -> tuple[float | None, float | None]:
+    """Least squares of (C,) y on what the inputs' average gives and on what each one's own mean adds to it.
+
+    In standard errors: the coefficient of the second, and by how much it falls short of that of the first. Both are one
+    where every layer stands in its place.
+    """
+    import torch
+
+    ways = torch.stack([average, own], 1)
+    square = ways.T @ ways
+    if len(y) <= 2 or not bool(square.isfinite().all() and y.isfinite().all()):
+        return None, None
+    of_average, of_own = (float(value) for value in torch.linalg.lstsq(ways, y[:, None]).solution[:, 0])
+    left = float((y - of_average * average - of_own * own).square().sum()) / (len(y) - 2)
+    determinant = float(torch.linalg.det(square))
+    if not left > 0 or determinant < _TINY:
+        return None, None
+    error = math.sqrt(left * float(square[0, 0]) / determinant)
+    return of_own / error, (of_average - of_own) / error
 
 
 def side_of(arrivals: Sequence[Arrival]) -> int:
