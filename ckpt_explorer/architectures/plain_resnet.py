@@ -6,20 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ckpt_explorer.architectures.spec import ResNetSpec
+from ckpt_explorer.architectures.spec import ResNetSpec, Zeros
 
 
 class ZeroPaddedShortcut(nn.Module):
     """Option A of He et al. 2015: every `stride`-th pixel, and zeros for the channels that are new.
 
-    The zeros stand on both sides, half before and half behind, as in the CIFAR ResNets that people train.
+    The zeros stand on both sides, half before and half behind, as in the CIFAR ResNets that most people train; or all
+    of them behind the channels, as in others.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, zeros: Zeros) -> None:
         super().__init__()
         self.stride = stride
         new = out_channels - in_channels
-        self.padding = (new // 2, new - new // 2)
+        before = new // 2 if zeros == "around" else 0
+        self.padding = (before, new - before)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
@@ -56,7 +58,7 @@ class Block(nn.Module):
         if project or (changes and spec.shortcut == "B"):
             self.downsample: nn.Module = nn.Sequential(nn.Conv2d(in_channels, out, 1, stride, bias=False), norm(out))
         elif changes:
-            self.downsample = ZeroPaddedShortcut(in_channels, out, stride)
+            self.downsample = ZeroPaddedShortcut(in_channels, out, stride, spec.zeros)
         else:
             self.downsample = nn.Identity()
 

@@ -37,7 +37,7 @@ def architecture(
     """The network `name`: one of torchvision's ten, `<name>_cifar`, `resnet20_cifar_a` and its like, or `custom`.
 
     `options` are fields of a ResNetSpec, as values or as text; a named network takes those that leave its keys as
-    they are (`stride_in_1x1`, `eps`, `ceil_mode`, `dilate`), `custom` takes all. The key tree comes from the meta
+    they are (`stride_in_1x1`, `eps`, `ceil_mode`, `dilate`, `zeros`), `custom` takes all. The key tree comes from the meta
     device: nothing is allocated.
 
     Raises:
@@ -55,7 +55,7 @@ def architecture(
             f"There is no network {visible(name)!r}: choose from {', '.join(NAMES)}, or give your own class."
         )
     base = NAMED_SPECS[name]
-    allowed = {"num_classes", "in_channels", "stride_in_1x1", "eps", "ceil_mode", "dilate"}
+    allowed = {"num_classes", "in_channels", "stride_in_1x1", "eps", "ceil_mode", "dilate", "zeros"}
     if wrong := [key for key in given if key not in allowed]:
         raise ArchitectureError(f"{name} has its own {', '.join(map(visible, wrong))}: choose custom to set it.")
     spec = spec_from_options(base, given)

@@ -13,6 +13,7 @@ from ckpt_explorer.errors import ArchitectureError
 
 Block = Literal["basic", "bottleneck"]
 Shortcut = Literal["A", "B", "C"]
+Zeros = Literal["around", "behind"]
 
 _PAPER_SHORTCUTS: tuple[Shortcut, ...] = ("A", "B")
 
@@ -28,8 +29,9 @@ class ResNetSpec:
     `blocks` counts the blocks of each stage; stage `i` has `width * 2**i` planes. A bottleneck's inner convs have
     `planes * width_per_group / 64 * groups` channels (torchvision's definition, `torchvision/models/resnet.py`) and
     every block puts out `planes * expansion`. `shortcut` is He et al. 2015's option: A pads with zeros (no
-    parameters), B projects where the shape changes, C projects in every block. `dilate` names stages whose stride
-    is replaced by dilation. The last five change the function and not the keys.
+    parameters), B projects where the shape changes, C projects in every block. `zeros` says where A's stand: half of
+    them on either side of the channels, or all behind. `dilate` names stages whose stride is replaced by dilation. The
+    last six change the function and not the keys.
     """
 
     block: Block = "basic"
@@ -48,6 +50,7 @@ class ResNetSpec:
     eps: float = 1e-5
     ceil_mode: bool = False
     dilate: tuple[bool, ...] = ()
+    zeros: Zeros = "around"
 
     @property
     def input_size(self) -> int:
@@ -67,7 +70,7 @@ class ResNetSpec:
         return self.planes(stage) * self.expansion
 
 
-FUNCTION_OPTIONS = ("stem_stride", "max_pool", "stride_in_1x1", "eps", "ceil_mode", "dilate")
+FUNCTION_OPTIONS = ("stem_stride", "max_pool", "stride_in_1x1", "eps", "ceil_mode", "dilate", "zeros")
 """Fields that keys and shapes do not show."""
 
 
@@ -147,6 +150,12 @@ CUSTOM_FIELDS: tuple[SpecField, ...] = (
         "Shortcut",
         "A pads with zeros, B projects where the shape changes, C always projects",
         choices=get_args(Shortcut),
+    ),
+    SpecField(
+        "zeros",
+        "Zeros of shortcut A",
+        "around the channels, half on either side, as in most; or all of them behind the channels",
+        choices=get_args(Zeros),
     ),
     SpecField(
         "stride_in_1x1",
@@ -250,6 +259,8 @@ def _check(spec: ResNetSpec) -> None:
         raise ArchitectureError(f"Dilated stages needs one yes or no for each of the {len(spec.blocks)} stages.")
     if not 0 < spec.eps < 1:
         raise ArchitectureError(f"BatchNorm eps is {spec.eps}, and must be above 0 and below 1.")
+    if spec.zeros != "around" and spec.shortcut != "A":
+        raise ArchitectureError("Only shortcut A pads with zeros: it has to be chosen for them to stand behind.")
     if spec.shortcut == "A" and spec.out_width(0) < spec.width:
         raise ArchitectureError("Shortcut A can only add channels, and the first stage has fewer than the stem.")
     for stage in range(len(spec.blocks)):
@@ -267,8 +278,9 @@ def _check(spec: ResNetSpec) -> None:
 
 
 def spec_as_json_options(spec: ResNetSpec) -> dict[str, Any]:
-    """All fields of a custom network but its classes and input channels, which are listed beside them."""
-    return {name: value for name, value in options_of(spec).items() if name not in ("num_classes", "in_channels")}
+    """All fields of a custom network but its classes and input channels, which are listed beside them, and `zeros` that it lacks."""
+    left_out = {"num_classes", "in_channels", *(("zeros",) if spec.shortcut != "A" else ())}
+    return {name: value for name, value in options_of(spec).items() if name not in left_out}
 
 
 def torchvision_name(name: str) -> str:

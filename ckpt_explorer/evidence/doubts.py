@@ -132,6 +132,9 @@ def _wiring(found: Verification) -> Iterator[Diagnosis]:
     for doubt in found.wiring.doubts:
         if any(key.rpartition(".")[0] in said for key in doubt.tensors):
             continue
+        if doubt.next:
+            yield Diagnosis("S5", f"From {visible(doubt.layer)} on: {doubt.says.rstrip('.')}", doubt.next)
+            continue
         yield Diagnosis(
             "S10",
             f"{visible(doubt.layer)} ({named(list(doubt.tensors))}): {doubt.says.rstrip('.')}",
@@ -187,7 +190,7 @@ def _wrong_preparation(found: Verification) -> RankedPreparation | None:
 
 def _layers(found: Verification) -> Iterator[Diagnosis]:
     check = found.batchnorm
-    if check is None:
+    if check is None or any(doubt.next for doubt in found.wiring.doubts):  # another network: it would be any layer
         return
     blamed = {row.key.rpartition(".")[0] for row in found.health if row.is_doubt} | {
         doubt.layer for doubt in found.wiring.doubts

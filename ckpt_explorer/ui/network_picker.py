@@ -16,7 +16,7 @@ from ckpt_explorer.ui.session import Session, controlled, current
 from ckpt_explorer.ui.target import Target
 from ckpt_explorer.ui.uploads import upload_field
 
-NAMED_OPTIONS = ("stride_in_1x1", "ceil_mode", "eps", "dilate")
+NAMED_OPTIONS = ("stride_in_1x1", "ceil_mode", "eps", "dilate", "zeros")
 
 
 def show(here: Session) -> None:
@@ -75,7 +75,8 @@ def _options(here: Session) -> None:
         return
     base = NAMED_SPECS.get(target.name, ResNetSpec())
     values = {**options_of(base), **target.options}
-    wanted = [field for field in CUSTOM_FIELDS if field.name not in ("num_classes", "in_channels")]
+    elsewhere = {"num_classes", "in_channels", *(("zeros",) if values["shortcut"] != "A" else ())}
+    wanted = [field for field in CUSTOM_FIELDS if field.name not in elsewhere]
     for field in wanted if target.kind == "custom" else [field for field in wanted if field.name in NAMED_OPTIONS]:
         _field(here, field, values[field.name])
 

@@ -42,6 +42,7 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "stem_stride": (conv("conv1", stem_stride=2).stride, (2, 2)),
     "max_pool": (isinstance(layer("maxpool", max_pool="yes"), nn.MaxPool2d), True),
     "shortcut": (shape("layer2.1.downsample.0.weight", shortcut="c"), (16, 16, 1, 1)),
+    "zeros": (getattr(layer("layer2.0.downsample", shortcut="A", zeros="behind"), "padding", None), (0, 8)),
     "stride_in_1x1": (conv("layer2.0.conv1", block="bottleneck", stride_in_1x1="on").stride, (2, 2)),
     "dilate": (conv("layer2.1.conv1", dilate="no yes no").dilation, (2, 2)),
     "ceil_mode": (getattr(layer("maxpool", max_pool=True, ceil_mode=True), "ceil_mode", None), True),

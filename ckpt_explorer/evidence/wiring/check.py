@@ -12,10 +12,19 @@ from typing import Any, Literal
 
 from ckpt_explorer.alignment import Alignment
 from ckpt_explorer.evidence.wiring.arrivals import Arrival, Figures, arrivals, figures, side_of
-from ckpt_explorer.evidence.wiring.doubts import Doubt, broken, doubts_among, exchange_doubt, is_evident, usual_fit
+from ckpt_explorer.evidence.wiring.doubts import (
+    Doubt,
+    broken,
+    doubts_among,
+    exchange_doubt,
+    is_evident,
+    shortcut_doubt,
+    usual_fit,
+)
 from ckpt_explorer.evidence.wiring.flow import SIDES, Source, Weights
 from ckpt_explorer.evidence.wiring.graph import Graph, graph_of
 from ckpt_explorer.evidence.wiring.order import Exchange, blocks_of, exchanges, stages_of
+from ckpt_explorer.evidence.wiring.shortcuts import Reading, Shortcuts, explains, other_readings
 from ckpt_explorer.evidence.wiring.stem import TrainingInput, stem_figures
 from ckpt_explorer.loading import LoadedModel
 from ckpt_explorer.text import plural
@@ -27,6 +36,7 @@ class Wiring:
 
     `evidence` is `none` where they say nothing: then `doubts` holds only what is broken in itself. `layers` has a row
     for each BatchNorm behind a conv, in order. `better_order` are two blocks that fit better in each other's place.
+    `shortcuts` are those that fit better than the network's own.
     `fed` and `side` (pixels) are what the training pictures seem to have been like, as far as that left a trace.
 
     It can't see strides, dilation and eps, biases of the head, a scaled first conv whose input would still be usual,
@@ -40,6 +50,7 @@ class Wiring:
     better_order: Exchange | None = None
     fed: TrainingInput | None = None
     side: int | None = None
+    shortcuts: Shortcuts | None = None
 
     @property
     def first_doubted(self) -> str | None:
@@ -68,6 +79,8 @@ class Wiring:
                 "exchanged": [self.better_order.first, self.better_order.second],
                 "gain": _rounded(self.better_order.gain),
             }
+        if self.shortcuts:
+            given["shortcuts"] = self.shortcuts
         if self.fed:
             given["training_input"] = {**self.fed.as_json(), "side": self.side}
         return given
@@ -137,9 +150,29 @@ def wiring_of(graph: Graph, source: Source) -> Wiring:
             doubts = [exchange_doubt(better), *left]
         else:
             better = None
+    shortcuts = _other_shortcuts(graph, weights, side, doubts)
+    if shortcuts is not None:
+        doubts = shortcuts[1]
+        better = None
     place = _places(rows, better)
     doubts.sort(key=lambda doubt: place[doubt.layer])
-    return Wiring("trained", _says(layers, doubts), tuple(layers), tuple(doubts), better, fed, SIDES[side])
+    other = shortcuts[0].shortcuts if shortcuts else None
+    return Wiring("trained", _says(layers, doubts), tuple(layers), tuple(doubts), better, fed, SIDES[side], other)
+
+
+def _other_shortcuts(
+    graph: Graph, weights: Weights, side: int, doubts: Sequence[Doubt]
+) -> tuple[Reading, list[Doubt]] | None:
+    """Shortcuts that the statistics fit better than those of the network, and what is doubted then; None where none are."""
+    found: list[tuple[Reading, list[Doubt]]] = []
+    for reading, other in other_readings(graph) if len(doubts) > 1 else ():
+        rows = arrivals(other, weights)
+        layers, fed = _all_figures(rows, weights, side)
+        left = _joined(broken(rows, True), doubts_among(layers, fed)) if is_evident(layers) else list(doubts)
+        if explains(doubts, left):
+            others = left if reading.shortcuts == "behind" else []  # of another network no layer is judged
+            found.append((reading, [shortcut_doubt(reading, doubts[0].layer), *others]))
+    return min(found, key=lambda one: len(one[1])) if found else None
 
 
 def _all_figures(rows: Sequence[Arrival], weights: Weights, side: int) -> tuple[list[Figures], TrainingInput | None]:

@@ -9,6 +9,7 @@ from statistics import median
 
 from ckpt_explorer.evidence.wiring.arrivals import WEAK_MISFIT, Arrival, Figures, silent
 from ckpt_explorer.evidence.wiring.order import Exchange
+from ckpt_explorer.evidence.wiring.shortcuts import Reading
 from ckpt_explorer.evidence.wiring.stem import TrainingInput
 
 FEWEST_CHANNELS = 8
@@ -69,11 +70,15 @@ published networks of 20 to 56 layers, whole ones reach 8 by chance; exchanged o
 
 @dataclass(frozen=True)
 class Doubt:
-    """A layer that is doubted: the BatchNorm where it shows, the tensors in question, and a sentence."""
+    """A layer that is doubted: the BatchNorm where it shows, the tensors in question, and a sentence.
+
+    `next` is the step to take where it is another than to look for these tensors, which are none then.
+    """
 
     layer: str
     tensors: tuple[str, ...]
     says: str
+    next: str = ""
 
 
 CONSTANT = ("are still at 0 and 1", "are the same in every channel")
@@ -130,6 +135,11 @@ def exchange_doubt(better: Exchange) -> Doubt:
         keys,
         f"{better.first} and {better.second} fit the statistics better in each other's place: the order of the blocks is not the one that was trained.",
     )
+
+
+def shortcut_doubt(reading: Reading, first: str) -> Doubt:
+    """Other shortcuts than the network's, as a doubt that shows first at a BatchNorm."""
+    return Doubt(first, (), f"The statistics fit better where {reading.says}.", reading.next)
 
 
 def doubts_among(rows: Sequence[Figures], fed: TrainingInput | None) -> list[Doubt]:

@@ -26,7 +26,7 @@ MOST_EXCHANGES = 1000
 class Block:
     """A residual block: the steps of its branch, and the positions of the steps that it takes and gives.
 
-    `plain` says that its shortcut is the identity.
+    `plain` says that its shortcut is the identity; `sum_at` is the position of the sum, in front of its ReLU.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Block:
     source: int
     output: int
     plain: bool
+    sum_at: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def blocks_of(graph: Graph) -> list[Block]:
         name = _shared_name([graph[position].module for position in branch if graph[position].module])
         plain = all(graph[position].kind == "same" and graph[position].shrinks == 1 for position in shortcut)
         output = after_sum[0] if rectifies else at
-        found.append(Block(name, tuple(branch), meeting, output, plain))
+        found.append(Block(name, tuple(branch), meeting, output, plain, at))
     return found
 
 
