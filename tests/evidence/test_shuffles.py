@@ -67,3 +67,4 @@ def test_means_and_deviations_together_say_that_a_conv_was_scaled() -> None:
     assert is_scaled(halved) and is_scaled(doubled)
     assert not is_scaled((0.15, 0.73))  # inputs that are far from independent: a whole ResNet-56 has a layer like this
     assert not is_scaled((-0.15, -0.73)) and not is_scaled((0.3, 0.3))
+    assert not is_scaled((0.5, 0.5), nearby=0.45)  # where all of the network is so far off, no layer stands out

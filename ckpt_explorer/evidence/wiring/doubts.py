@@ -30,9 +30,10 @@ SCALE, SCALE_OF_MEANS = math.log(1.5), math.log(1.45)
 the second. Between whole (up to 1.35, of means up to 1.3 over networks tried) and a conv that was halved or doubled (2);
 variances alone are off by up to 2 in whole layers, where inputs are far from independent."""
 
-MISFIT = 0.5
-"""A relative error of all input means at which a prediction explains nothing: a random conv has above 1, and no layer
-of a whole network above 0.35."""
+MISFIT, FAR = 0.5, 3.0
+"""A relative error of all input means at which a prediction explains nothing, and how many times its neighbours' it must
+be: a random conv has above 1, and no layer of a whole network above 0.41, but where the weights moved on faster than the
+statistics followed. There all of the network has 0.4, and single layers 1.0."""
 
 USELESS, WORSE = 0.8, 1.6
 """From WEAK_MISFIT, and from twice its neighbours' misfit, a layer is doubted if its inputs' own means explain it no better
@@ -172,7 +173,7 @@ def _of_layer(rows: Sequence[Figures], at: int, usual: float) -> str | None:
         return None
     nearby = median(other.misfit or 0.0 for other in near) if near else row.misfit
     lost = _falls_short(row, row.correlation, 2 * math.atanh(LOOSE) if row.cramped else usual)
-    if lost or (not row.cramped and row.misfit > MISFIT and row.misfit > 2 * nearby):
+    if lost or (not row.cramped and row.misfit > max(MISFIT, FAR * nearby)):
         return f"What must arrive at {row.norm}, through {row.conv}, is not what it kept (correlation {row.correlation:.2f}, usual in this file {math.tanh(usual):.2f}): one of the two is not the one that was trained here."
     usual_share = median(other.share or 1.0 for other in near) if near else row.share
     useless = row.misfit > max(WEAK_MISFIT, 2 * nearby) and row.share > max(USELESS, WORSE * usual_share)
@@ -180,7 +181,7 @@ def _of_layer(rows: Sequence[Figures], at: int, usual: float) -> str | None:
     if shuffled and not row.cramped:
         return f"{row.conv} does not know its inputs: {row.norm} is explained as well by their average (relative error {row.misfit:.2f}, by the average {row.misfit / row.share:.2f}). Its input channels, or the layer before it, are not those that it was trained with."
     scale = scale_against(row, near)
-    if scale is not None and is_scaled(scale) and _stands_out(rows, at, sum(scale) / 2):
+    if scale is not None and is_scaled(scale, nearby) and _stands_out(rows, at, sum(scale) / 2):
         factor = math.exp(-sum(scale) / 2)
         return f"What arrives at {row.norm} is {factor:.2f} times what it kept, beyond its neighbours: the weights of {row.conv} are scaled."
     return None
@@ -205,10 +206,13 @@ def scale_against(row: Figures, near: Sequence[Figures]) -> tuple[float, float] 
     return math.log(row.slope) - median(slopes), (row.gain - median(gains)) / 2
 
 
-def is_scaled(scale: tuple[float, float]) -> bool:
-    """Whether the two factors of `scale_against` say together that the weights were scaled, and the means by themselves."""
+def is_scaled(scale: tuple[float, float], nearby: float = 0.0) -> bool:
+    """Whether the two factors of `scale_against` say together that the weights were scaled, and the means by themselves.
+
+    `nearby` is the neighbours' misfit, by which their scale is uncertain as well.
+    """
     both = sum(scale) / 2
-    return abs(both) > SCALE and scale[0] * math.copysign(1, both) > SCALE_OF_MEANS
+    return abs(both) > max(SCALE, nearby + SCALE / 4) and scale[0] * math.copysign(1, both) > SCALE_OF_MEANS
 
 
 def _stands_out(rows: Sequence[Figures], at: int, scale: float) -> bool:
