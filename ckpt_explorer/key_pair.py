@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -101,3 +101,12 @@ def named(keys: Sequence[str], limit: int = 3) -> str:
         return ", ".join(visible(key, 80) for key in keys)
     modules = dict.fromkeys(key.rsplit(".", 1)[0] if "." in key else key for key in keys)
     return listed(modules, limit) if len(modules) <= limit else f"{plural(len(keys), 'tensor')} ({listed(modules, 2)})"
+
+
+def shared_front(names: Collection[str], separators: Iterable[str]) -> str:
+    """What all names begin with, up to a separator."""
+    if not names:
+        return ""
+    low, high = min(names), max(names)
+    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)) - 1)
+    return low[: max(low.rfind(mark, 0, same) for mark in separators) + 1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from ckpt_explorer.key_pair import KeyPair, Status
+from ckpt_explorer.key_pair import KeyPair, Status, shared_front
 
 MOST_LOOSE = 4
 """Convs at the side of the trunk that may belong to its stem; where there are more, they are a decoder of their own."""
@@ -199,7 +199,7 @@ def _between(
     other part is to come, an attention, one of a few convs that keep the width of their stage, a conv from one width to
     another of a network whose own shortcuts have none, or a few layers that look at the picture as well.
     """
-    home = _shared_front(placed, separator)
+    home = shared_front(placed, separator)
     near = {
         pair.checkpoint: pair.checkpoint_shape or ()
         for pair in left
@@ -234,7 +234,7 @@ def _in_front(left: Sequence[KeyPair], home: str, channels: int) -> Iterable[str
     parts: dict[str, list[KeyPair]] = {}
     for pair in left:
         if pair.checkpoint and pair.checkpoint_shape and not pair.checkpoint.startswith(home):
-            around = _shared_front((pair.checkpoint, home), ".")
+            around = shared_front((pair.checkpoint, home), ".")
             parts.setdefault(around + pair.checkpoint[len(around) :].partition(".")[0], []).append(pair)
     for part in parts.values():
         kernels = [shape for pair in part if len(shape := pair.checkpoint_shape or ()) == 4]
@@ -260,14 +260,6 @@ def _gives_back(part: Mapping[str, tuple[int, ...]], widths: set[int]) -> bool:
     giving = {shape[1] for shape in kernels if shape[0] == channels}
     paired = sum(channels in shape[:2] for shape in kernels) == len(kernels)
     return channels in widths and paired and bool(taking) and taking == giving and channels not in taking
-
-
-def _shared_front(keys: Iterable[str], separators: str) -> str:
-    """What all keys begin with, up to a separator."""
-    listed = list(keys)
-    low, high = min(listed), max(listed)
-    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return low[: max(low.rfind(mark, 0, same) for mark in separators) + 1]
 
 
 def _turned(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from ckpt_explorer.anatomy import Anatomy
 from ckpt_explorer.anatomy.tokens import letter, number, tokens
 from ckpt_explorer.errors import RuleError
+from ckpt_explorer.key_pair import shared_front
 from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.pattern import MAX_PATTERN
 from ckpt_explorer.rules.rewriting import rename
@@ -22,7 +23,7 @@ from ckpt_explorer.suggestion.merging import merged
 from ckpt_explorer.suggestion.pairing import Pair, Pairing
 from ckpt_explorer.suggestion.reasons import INSIDE, LAYERS, with_reasons
 from ckpt_explorer.suggestion.search import Induced, Search
-from ckpt_explorer.suggestion.starts import shared_front, starts
+from ckpt_explorer.suggestion.starts import SEPARATORS, starts
 from ckpt_explorer.suggestion.templates import generalise
 
 Kind = Literal["by block", "counted", "by layer"]
@@ -40,7 +41,7 @@ def induce(pairing: Pairing, keys: Iterable[str], copies: Sequence[Anatomy] = ()
     pairs, ends = pairing.pairs, tuple(combining(pairing))
     wanted = {pair.file.key: pair.model.key for pair in pairs}
     forms = forms_of(pairs)
-    front = shared_front([form.ours for form in forms])
+    front = shared_front([form.ours for form in forms], SEPARATORS)
 
     def length(rules: Sequence[Rule]) -> int:
         return _length(rules, front)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ckpt_explorer.anatomy.layers import said_once
+from ckpt_explorer.key_pair import shared_front
 from ckpt_explorer.rules import Rule
 from ckpt_explorer.rules.pattern import JOINTS
 from ckpt_explorer.suggestion.forms import Form
@@ -15,6 +16,7 @@ from ckpt_explorer.text import plural
 
 SAID_ONCE = Rule("regex", r"^([^/]+)/\1/", r"\1/", why="Keras says the name of every layer twice")
 
+SEPARATORS = (".", *JOINTS)
 MOST_COLLECTIONS = 3
 """Parts at the top of a file among which the tensors of one layer are divided."""
 
@@ -28,7 +30,7 @@ def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]
     cut = Counter(
         form.ours[: -len(form.theirs)]
         for form in forms
-        if form.ours.endswith(form.theirs) and form.ours[: -len(form.theirs)].endswith((".", *JOINTS))
+        if form.ours.endswith(form.theirs) and form.ours[: -len(form.theirs)].endswith(SEPARATORS)
     )
     added = Counter(
         form.theirs[: -len(form.ours)]
@@ -62,7 +64,7 @@ def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]
                 Rule("strip prefix", prefix, why=f"{plural(count, 'layer')} of the network stand behind it"),
             ]
     trunk = [form.ours for form in forms if form.part != "head"]
-    front = shared_front(trunk)
+    front = shared_front(trunk, SEPARATORS)
     if front and front not in prefixes:
         yield [_strip(front, keys)]
     if collections := _collections(forms):
@@ -72,15 +74,6 @@ def starts(forms: Sequence[Form], pairs: Sequence[Pair]) -> Iterator[list[Rule]]
 def _strip(prefix: str, keys: Sequence[str]) -> Rule:
     count = sum(key.startswith(prefix) for key in keys)
     return Rule("strip prefix", prefix, why=f"{plural(count, 'key')} of the network stand behind it")
-
-
-def shared_front(names: Sequence[str]) -> str:
-    """What all names begin with, up to a separator."""
-    if not names:
-        return ""
-    low, high = min(names), max(names)
-    same = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)) - 1)
-    return low[: max(low.rfind(mark, 0, same) for mark in (".", *JOINTS)) + 1]
 
 
 def _collections(forms: Sequence[Form]) -> list[str]:

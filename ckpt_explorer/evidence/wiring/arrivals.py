@@ -23,13 +23,12 @@ from ckpt_explorer.evidence.wiring.flow import (
 )
 from ckpt_explorer.evidence.wiring.graph import Graph, Step
 from ckpt_explorer.evidence.wiring.shuffles import better_orders
+from ckpt_explorer.evidence.wiring.slope import TINY, through_origin
 
 if TYPE_CHECKING:
     import torch
 
 Reads = Literal["image", "inside", "stream"]
-
-_TINY = 1e-30
 
 QUIET = 1e-9
 """A variance of which BatchNorm makes nothing: its eps, 1e-5 and more, is ten thousand times as large. Pruning and weight
@@ -171,8 +170,8 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     """The figures of one arrival, for training pictures of SIDES[side] pixels."""
     kept, kernel = arrival.kept, arrival.kernel
     alive = _alive(arrival)
-    variance = kept.variance.clamp_min(_TINY).log()
-    size = kernel.size.clamp_min(_TINY).log()
+    variance = kept.variance.clamp_min(TINY).log()
+    size = kernel.size.clamp_min(TINY).log()
     affinity = correlation(size[alive], variance[alive])
     plain = Figures(
         arrival.norm,
@@ -186,17 +185,16 @@ def figures(arrival: Arrival, side: int = 0) -> Figures:
     if arrival.given is None:
         return plain
     given, sums = arrival.given, kernel.at(side)
-    bias = 0.0 if kernel.bias is None else kernel.bias
-    scale = through(kernel.squared, given.mean**2).sqrt().clamp_min(_TINY)
-    target = ((kept.mean - bias) / scale)[alive]
+    scale = through(kernel.squared, given.mean**2).sqrt().clamp_min(TINY)
+    target = ((kept.mean - kernel.offset) / scale)[alive]
     predicted = through(sums, given.mean)
     slope, misfit = _fit(target, (predicted / scale)[alive])
     flat = through(sums, given.mean.mean().expand_as(given.mean))
     pattern, lacking = _own_part(target, (flat / scale)[alive], ((predicted - flat) / scale)[alive])
-    spread = (through(kernel.squares, given.variance) + through(kernel.squared, given.variance)).clamp_min(_TINY).log()
+    spread = (through(kernel.squares, given.variance) + through(kernel.squared, given.variance)).clamp_min(TINY).log()
     return replace(
         plain,
-        correlation=correlation(predicted + bias, kept.mean),
+        correlation=correlation(predicted + kernel.offset, kept.mean),
         slope=slope,
         misfit=misfit,
         misfit_without_pattern=_fit(target, (flat / scale)[alive])[1],
@@ -224,11 +222,10 @@ def silent(arrival: Arrival) -> torch.Tensor:
 def _fit(y: torch.Tensor, x: torch.Tensor) -> tuple[float | None, float | None]:
     """The slope of (C,) y on x through the origin, and the root mean square of what is left over the slope."""
     square = float(x @ x)
-    if len(y) == 0 or not math.isfinite(square) or square < _TINY or not bool(y.isfinite().all()):
+    if len(y) == 0 or not math.isfinite(square) or square < TINY or not bool(y.isfinite().all()):
         return None, None
-    slope = float(y @ x) / square
-    left = float((y - slope * x).square().mean().sqrt())
-    return slope, left / max(abs(slope), 1e-12)
+    slope, left = through_origin(y, x)
+    return float(slope), float(left)
 
 
 def _own_part(y: torch.Tensor, average: torch.Tensor, own: torch.Tensor) -> tuple[float | None, float | None]:
@@ -246,7 +243,7 @@ def _own_part(y: torch.Tensor, average: torch.Tensor, own: torch.Tensor) -> tupl
     of_average, of_own = (float(value) for value in torch.linalg.lstsq(ways, y[:, None]).solution[:, 0])
     left = float((y - of_average * average - of_own * own).square().sum()) / (len(y) - 2)
     determinant = float(torch.linalg.det(square))
-    if not left > 0 or determinant < _TINY:
+    if not left > 0 or determinant < TINY:
         return None, None
     error = math.sqrt(left * float(square[0, 0]) / determinant)
     return of_own / error, (of_average - of_own) / error
@@ -261,10 +258,8 @@ def side_of(arrivals: Sequence[Arrival]) -> int:
         if row.given is None or row.kernel.spatial == 1:
             continue
         alive = _alive(row)
-        scale = through(row.kernel.squared, row.given.mean**2).sqrt().clamp_min(_TINY)
-        target = ((row.kept.mean - (0.0 if row.kernel.bias is None else row.kernel.bias)) / scale)[alive]
+        scale = through(row.kernel.squared, row.given.mean**2).sqrt().clamp_min(TINY)
+        target = ((row.kept.mean - row.kernel.offset) / scale)[alive]
         ways = (torch.stack([through(table, row.given.mean) for table in row.kernel.sums]) / scale)[:, alive]
-        slopes = (ways @ target) / ways.square().sum(1).clamp_min(_TINY)
-        left = (target - slopes[:, None] * ways).square().mean(1).sqrt() / slopes.abs().clamp_min(1e-12)
-        found.append(left.clamp_min(1e-6).log())
+        found.append(through_origin(target, ways)[1].clamp_min(1e-6).log())
     return int(torch.stack(found).nan_to_num(0.0).median(0).values.argmin()) if found else 0

@@ -65,6 +65,11 @@ class Kernel:
         """The sum of squares of each output channel's weights, (O,)."""
         return self.squares.sum(-1).flatten().double()
 
+    @property
+    def offset(self) -> torch.Tensor | float:
+        """What it adds to what its inputs give: the bias (O,), or nothing."""
+        return 0.0 if self.bias is None else self.bias
+
     def at(self, side: int) -> torch.Tensor:
         """The sums for training pictures of SIDES[side] pixels."""
         return self.sums[min(side, len(self.sums) - 1)]

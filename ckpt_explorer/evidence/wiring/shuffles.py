@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpt_explorer.evidence.wiring.flow import Moments, through
+from ckpt_explorer.evidence.wiring.slope import TINY, through_origin
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +26,6 @@ LOOSE, SURELY, AT_MOST = 0.03, 0.03, 1.5
 in deviations, up to `AT_MOST`. An input that is seldom above 0 lives by the tail of what arrives, and a skewness k moves
 its mean by k / 6 z f, with the normal density f at z (the first term of the Gram-Charlier series): next to nothing of
 one that is mostly above 0, half of one that lies a deviation below it."""
-
-_TINY = 1e-30
 
 
 def better_orders(arrival: Arrival, side: int, alive: torch.Tensor) -> float:
@@ -48,11 +47,8 @@ def better_orders(arrival: Arrival, side: int, alive: torch.Tensor) -> float:
 def _unexplained(arrival: Arrival, side: int, given: Moments, alive: torch.Tensor) -> torch.Tensor:
     """What is left of the kept means behind the best slope, in units of what may be off: (orders,)."""
     kernel = arrival.kernel
-    share = (SURELY + LOOSE * given.variance / (given.mean**2).clamp_min(_TINY)).clamp_max(AT_MOST)
-    unsure = through(kernel.squared, (share * given.mean) ** 2).sqrt().clamp_min(_TINY)
-    bias = 0.0 if kernel.bias is None else kernel.bias
-    kept = ((arrival.kept.mean - bias) / unsure)[:, alive]
+    share = (SURELY + LOOSE * given.variance / (given.mean**2).clamp_min(TINY)).clamp_max(AT_MOST)
+    unsure = through(kernel.squared, (share * given.mean) ** 2).sqrt().clamp_min(TINY)
+    kept = ((arrival.kept.mean - kernel.offset) / unsure)[:, alive]
     predicted = (through(kernel.at(side), given.mean) / unsure)[:, alive]
-    slope = (predicted * kept).sum(1, keepdim=True) / predicted.square().sum(1, keepdim=True).clamp_min(_TINY)
-    left = (kept - slope * predicted).square().mean(1).sqrt() / slope.abs().squeeze(1).clamp_min(1e-12)
-    return left.nan_to_num(float("inf"))
+    return through_origin(kept, predicted)[1].nan_to_num(float("inf"))

@@ -71,7 +71,7 @@ def stem_figures(arrival: Arrival, weight: torch.Tensor) -> tuple[Figures, Train
     kept = arrival.kept
     inputs, outputs = weight.shape[1], weight.shape[0]
     sums = arrival.kernel.at(0).reshape(outputs, -1).double()
-    target = kept.mean if arrival.kernel.bias is None else kept.mean - arrival.kernel.bias
+    target = kept.mean - arrival.kernel.offset
     usable = bool(sums.isfinite().all()) and bool(target.isfinite().all()) and bool((kept.variance > 0).all())
     if len(arrival.kernel.squares) != 1 or outputs <= 2 * inputs or not usable:
         return plain, None
